@@ -1,0 +1,137 @@
+"""The downlink: what the server compresses, who receives it, and how a stale client catches up.
+
+Every message names the version of the memory (or model) that it changes. A receiver skips what it has,
+applies what comes next, and refuses a gap: a mismatch is never silent.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fedkd.clients.store import ClientStore
+from fedkd.keys import EVERYONE, key
+from fedkd.links import Link
+from fedkd.messages import Broadcast, Kind, Message
+from fedkd_compression import Identity, Key, compress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class StaleMemoryError(RuntimeError):
+    """A message was made against a memory that its receiver does not have."""
+
+
+@dataclass(frozen=True)
+class DownlinkState:
+    """The server's end of the downlink.
+
+    Args:
+        version: of the memory H, or of the model where the step is compressed.
+        memory: H [d], or what error feedback kept; None before the first message.
+        history: the newest messages, the last one leading to ``version``.
+        outbox: messages made at the end of a round, to be sent in the next.
+        seen: the version that each client is known to hold.
+        own: each client's own (H_i, version), where every client has one.
+        pending: the same after messages that are not yet known to have arrived.
+    """
+
+    version: int = 0
+    memory: Tensor | None = None
+    history: tuple[bytes, ...] = ()
+    outbox: tuple[bytes, ...] = ()
+    seen: Mapping[int, int] = field(default_factory=dict)
+    own: Mapping[int, tuple[Tensor | None, int]] = field(default_factory=dict)
+    pending: Mapping[int, tuple[Tensor | None, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Downlink(ABC):
+    """The server's half of a downlink; ``run`` numbers the run, ``dim`` is d."""
+
+    link: Link
+    seed: int
+    run: int
+    dim: int
+
+    @abstractmethod
+    def start(self, model: Tensor) -> DownlinkState:
+        """The state before the first round."""
+
+    @abstractmethod
+    def broadcast(self, state: DownlinkState, model: Tensor, round_: int, cohort: tuple[int, ...]) -> tuple[Broadcast, DownlinkState]:
+        """The messages of a round."""
+
+    @abstractmethod
+    def step(self, state: DownlinkState, model: Tensor, step: Tensor, round_: int) -> tuple[Tensor, DownlinkState]:
+        """Move the server's model by a step [d]."""
+
+    @abstractmethod
+    def acknowledge(self, state: DownlinkState, clients: Sequence[int]) -> DownlinkState:
+        """Commit what is now known to have arrived: these clients have answered."""
+
+    @abstractmethod
+    def receiver(self, store: ClientStore) -> Receiver:
+        """The other end, for one worker."""
+
+    def full(self, vector: Tensor, version: int, round_: int, client: int = EVERYONE) -> bytes:
+        """A message that carries a vector itself."""
+        frames, _ = compress(Identity(), vector[None], self.key(round_, client))
+        return Message(Kind.FULL, self.run, round_, client, version, frames[0]).pack()
+
+    def change(self, frame: bytes, version: int, round_: int, client: int = EVERYONE) -> bytes:
+        """A message that carries a change against a version."""
+        return Message(Kind.CHANGE, self.run, round_, client, version, frame).pack()
+
+    def key(self, round_: int, client: int = EVERYONE) -> Key:
+        """The operator's randomness for one message."""
+        return key(self.seed, "downlink", round_, client)
+
+    def catch_up(self, state: DownlinkState, client: int, target: int, full: bytes) -> tuple[bytes, ...]:
+        """What brings a client to version ``target``: what it missed, or everything, whichever is shorter."""
+        have, oldest = state.seen.get(client, 0), state.version - len(state.history)
+        if have >= target:
+            return ()
+        missed = state.history[have - oldest : target - oldest] if have >= oldest else ()
+        return missed if missed and sum(map(len, missed)) < len(full) else (full,)
+
+    def remember(self, history: tuple[bytes, ...], message: bytes) -> tuple[bytes, ...]:
+        """Keep the newest messages as long as sending them all is shorter than the vector itself."""
+        history, budget = (*history, message), 4 * self.dim
+        while history and sum(map(len, history)) > budget:
+            history = history[1:]
+        return history
+
+
+@dataclass(frozen=True)
+class ReceiverState:
+    """What a worker keeps of the downlink.
+
+    Args:
+        version: of ``memory``; 0 before anything arrived.
+        memory: H, or the model where steps travel [d].
+        received: the model x of the newest message [d].
+    """
+
+    version: int = 0
+    memory: Tensor | None = None
+    received: Tensor | None = None
+
+
+class Receiver(ABC):
+    """A worker's end of the downlink; it gives a client the model x that it trains from."""
+
+    def __init__(self) -> None:
+        self.state = ReceiverState()
+
+    @abstractmethod
+    def read(self, client: int, messages: Sequence[bytes]) -> Tensor:
+        """Read a client's messages in order and return x [d].
+
+        Raises:
+            StaleMemoryError: a message needs a memory that is not here.
+            WireError: a message is damaged.
+        """

@@ -1,0 +1,103 @@
+"""The command line: Hydra composes the configuration, everything is checked, then it runs.
+
+Exit codes: 0 done, 1 failed, 2 wrong configuration, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from fedkd.compose import compose, expand, launch
+from fedkd.deferred import defer
+from fedkd.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fedkd.configuration import Settings
+
+FAILED, WRONG, INTERRUPTED = 1, 2, 130
+
+
+def main() -> None:
+    """Entry point of the command ``fedkd`` and of sims/run.py."""
+    defer("torch")
+    _guarded(_main)
+
+
+def _main() -> None:
+    for overrides in expand(sys.argv[1:]):
+        _check_all(overrides)
+    launch(lambda overrides: _guarded(lambda: _run(overrides)))
+
+
+def _guarded(work: Callable[[], int | None]) -> None:
+    """Do the work; what a user can mend is one line, and every end has its exit code."""
+    try:
+        code = work()
+    except ConfigurationError as error:
+        _leave(WRONG, f"configuration: {error}")
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED, "interrupted")
+    if code:
+        sys.exit(code)
+
+
+def _run(overrides: list[str]) -> int:
+    """One run and those that it is compared with."""
+    from fedkd.job import Job, execute
+    from fedkd.records import compare, write_report
+
+    values = compose(overrides)
+    settings = _settings(values)
+    folder = _folder(settings)
+    outcome = execute(Job(settings, folder, values))
+    for name, changes in settings.compare.items():
+        if outcome.reason != "finished":
+            break
+        other = compose([*overrides, *changes, "compare={}"])
+        outcome = execute(Job(_settings(other), folder / name, other))
+    report = write_report(folder)
+    settings.recorder.announce(f"report: {report}")
+    if settings.compare:
+        compare(folder)
+    return {"finished": 0, "interrupted": INTERRUPTED}.get(outcome.reason, FAILED)
+
+
+def _check_all(overrides: list[str]) -> None:
+    """Check a run and those that it is compared with, before anything is loaded."""
+    settings = _settings(compose(overrides))
+    for name, changes in settings.compare.items():
+        try:
+            _settings(compose([*overrides, *changes, "compare={}"]))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"compare.{name}: {error}") from None
+    _folder(settings)
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    from fedkd.configuration import Settings, check
+
+    settings = Settings.of(values)
+    check(settings)
+    return settings
+
+
+def _folder(settings: Settings) -> Path:
+    """Where the run leaves its results; a finished run is never overwritten."""
+    if settings.resume is not None:
+        return Path(settings.resume)
+    task = type(settings.task).__name__
+    name = settings.name or f"{settings.algorithm.name}-{task}-{time.strftime('%Y%m%d-%H%M%S')}-{settings.seed}".lower()
+    folder = Path(settings.folder) / name
+    if (folder / "manifest.json").exists():
+        raise ConfigurationError(f"name={name}: {folder} holds a run already; choose another name, or resume={folder}")
+    return folder
+
+
+def _leave(code: int, message: str) -> NoReturn:
+    """One line on the error stream, and the exit code."""
+    sys.stderr.write(message + "\n")
+    sys.exit(code)

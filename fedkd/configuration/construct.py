@@ -1,0 +1,154 @@
+"""Typed construction: every value is held against the type of the field that it is for.
+
+A class that can be configured is a dataclass (or has an annotated ``__init__``) whose fields are int, float, str,
+bool, None, Literal, tuples of these, or other such classes. Ranges are the class's own business, in ``__post_init__``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Union, get_args, get_origin
+
+from fedkd.configuration.targets import resolve
+from fedkd.errors import ConfigurationError
+
+
+def construct(kind: Any, value: object, path: str, plugins: Sequence[str] = ()) -> Any:
+    """The object of type ``kind`` that a configured value describes.
+
+    Args:
+        kind: a type or annotation.
+        value: plain data: None, bool, int, float, str, list, dict.
+        path: where the value stands in the configuration, for messages.
+        plugins: packages beside ours in which ``_target_`` may be found.
+
+    Raises:
+        ConfigurationError: in one line, naming path, value and what is right.
+
+    Example:
+        >>> construct(int, 3, "rounds")
+        3
+    """
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return _union(get_args(kind), value, path, plugins)
+    if origin is Literal:
+        return _literal(get_args(kind), value, path)
+    if origin is tuple:
+        return _sequence(get_args(kind)[0], value, path, plugins)
+    if origin is dict:
+        return _mapping(get_args(kind)[1], value, path, plugins)
+    if kind in (bool, int, float, str, type(None)):
+        return _scalar(kind, value, path)
+    return _object(kind, value, path, plugins)
+
+
+def _union(kinds: Sequence[Any], value: object, path: str, plugins: Sequence[str]) -> Any:
+    if type(None) in kinds and value in (None, {}):
+        return None
+    for kind in kinds:
+        try:
+            return construct(kind, value, path, plugins)
+        except _WrongTypeError as error:
+            if error.path != path:
+                raise
+    shown = value.get("_target_") if isinstance(value, Mapping) else value
+    raise _wrong(path, shown, " or ".join(_name(kind) for kind in kinds))
+
+
+def _literal(choices: Sequence[object], value: object, path: str) -> object:
+    if value in choices:
+        return value
+    raise _wrong(path, value, "one of " + ", ".join(map(str, choices)))
+
+
+def _sequence(kind: Any, value: object, path: str, plugins: Sequence[str]) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise _wrong(path, value, f"a list of {_name(kind)}")
+    return tuple(construct(kind, item, f"{path}[{index}]", plugins) for index, item in enumerate(value))
+
+
+def _mapping(kind: Any, value: object, path: str, plugins: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong(path, value, "a mapping")
+    return {str(name): construct(kind, item, f"{path}.{name}", plugins) for name, item in value.items()}
+
+
+def _scalar(kind: type, value: object, path: str) -> object:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise _wrong(path, value, _name(kind))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _wrong(path, value, "a finite number")
+    return value
+
+
+def _object(kind: type, value: object, path: str, plugins: Sequence[str]) -> Any:
+    if not isinstance(value, Mapping):
+        raise _wrong(path, value, f"a configuration of {_name(kind)} with _target_")
+    target = value.get("_target_")
+    if target is None and inspect.isabstract(kind):
+        raise ConfigurationError(f"{path}: _target_ is missing; name a class of {_name(kind)}")
+    cls = kind if target is None else resolve(str(target), plugins, path)
+    if not issubclass(cls, kind):
+        raise _WrongTypeError(path, f"{path}._target_={target}: is no {_name(kind)}; choose one that is")
+    return _call(cls, {name: item for name, item in value.items() if name != "_target_"}, path, plugins)
+
+
+def _call(cls: type, values: Mapping[str, object], path: str, plugins: Sequence[str]) -> Any:
+    kinds, required = _fields(cls)
+    for name in values:
+        if name not in kinds:
+            raise unknown(f"{path}.{name}".lstrip("."), name, kinds)
+    if missing := [name for name in required if name not in values]:
+        raise ConfigurationError(f"{path}.{missing[0]}: missing; {cls.__name__} needs it")
+    arguments = {
+        name: construct(kinds[name], value, f"{path}.{name}".lstrip("."), plugins) for name, value in values.items()
+    }
+    try:
+        return cls(**arguments)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}" if path else str(error)) from None
+
+
+def _fields(cls: type) -> tuple[dict[str, Any], list[str]]:
+    """Annotations of the constructor's parameters, and which have no default."""
+    owner = cls if dataclasses.is_dataclass(cls) else cls.__init__
+    kinds = typing.get_type_hints(owner)
+    parameters = inspect.signature(cls).parameters.values()
+    required = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
+    return {parameter.name: kinds[parameter.name] for parameter in parameters}, required
+
+
+def unknown(path: str, name: str, known: typing.Iterable[str]) -> ConfigurationError:
+    """The error for a key that nothing reads, with the nearest known one."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names) or 'none'}"
+    return ConfigurationError(f"{path}: unknown key; {hint}")
+
+
+class _WrongTypeError(ConfigurationError):
+    """The value at ``path`` does not have the type; another member of a union may still fit."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def _wrong(path: str, value: object, expected: str) -> _WrongTypeError:
+    return _WrongTypeError(path, f"{path}={value!r}: expected {expected}; change {path}")
+
+
+def _name(kind: Any) -> str:
+    words = {int: "an integer", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    if get_origin(kind) is Literal:
+        return ", ".join(map(str, get_args(kind)))
+    return words.get(kind, getattr(kind, "__name__", str(kind)))

@@ -1,0 +1,121 @@
+"""A job: one run from settings to the folder that it leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from fedkd import checkpoint
+from fedkd.algorithms import ServerState
+from fedkd.build import Setup, build
+from fedkd.checkpoint import RunState, WorkerState
+from fedkd.configuration.settings import Settings
+from fedkd.federation import run
+from fedkd.records import Jsonl, Manifest, Outcome, Recorder, RunInfo
+from fedkd.tasks.learner import NetworkLearner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that is about to start.
+
+    Args:
+        folder: what the run leaves behind.
+        values: the resolved configuration.
+    """
+
+    settings: Settings
+    folder: Path
+    values: Mapping[str, object]
+
+
+def execute(job: Job) -> Outcome:
+    """Run the job, or the rest of it, and leave its folder behind, also when it is interrupted.
+
+    Raises:
+        ConfigurationError: the data or the checkpoint do not fit the configuration.
+    """
+    console = job.settings.recorder
+    setup = build(job.settings, console.announce)
+    state = _begin(job, setup)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    recorders: Sequence[Recorder] = (Jsonl(), Manifest(), console)
+    info = _info(job, setup)
+    for recorder in recorders:
+        recorder.start(info)
+    outcome = _loop(job, setup, state, recorders)
+    for recorder in recorders:
+        recorder.finish(outcome)
+    return outcome
+
+
+def _loop(job: Job, setup: Setup, state: ServerState, recorders: Sequence[Recorder]) -> Outcome:
+    settings, began = job.settings, time.perf_counter()
+    reason, message = "finished", ""
+    try:
+        for state, report in run(setup.federation, state, settings.rounds):
+            if settings.checkpoint_every and state.round % settings.checkpoint_every == 0:
+                checkpoint.save(job.folder, _keep(setup, state))
+            for recorder in recorders:
+                recorder.record(report)
+    except KeyboardInterrupt:
+        reason, message = "interrupted", f"interrupted after round {state.round}; continue with resume={job.folder}"
+    digest = save_model(job.folder, setup, state.model)
+    return Outcome(reason, state.round, time.perf_counter() - began, digest, message)
+
+
+def _begin(job: Job, setup: Setup) -> ServerState:
+    """The initial state, or the one that the run to be resumed had reached."""
+    if job.settings.resume is None:
+        return setup.federation.algorithm.start(setup.model)
+    kept = checkpoint.load(job.folder)
+    for worker, state in zip(setup.federation.executor.workers, kept.workers, strict=True):
+        worker.receiver.state = state.receiver
+        for client, memories in state.clients.items():
+            worker.store[client] = memories
+    return kept.server
+
+
+def _keep(setup: Setup, state: ServerState) -> RunState:
+    workers = (
+        WorkerState(worker.receiver.state, dict(worker.store.items()))
+        for worker in setup.federation.executor.workers
+    )
+    return RunState(state, tuple(workers))
+
+
+def save_model(folder: Path, setup: Setup, model: Tensor) -> str:
+    """Write model.safetensors under the parameters' own names; the result is the sha256 of the vector's bytes."""
+    learner = setup.federation.evaluator.learner
+    named = {"w": model}
+    if isinstance(learner, NetworkLearner):
+        learner.load(model)
+        named = {name: parameter.detach().clone() for name, parameter in learner.module.named_parameters()}
+    checkpoint.write_tensors(folder / "model.safetensors", named, {})
+    return hashlib.sha256(model.contiguous().numpy().tobytes()).hexdigest()
+
+
+def _info(job: Job, setup: Setup) -> RunInfo:
+    settings = job.settings
+    return RunInfo(
+        name=job.folder.name,
+        folder=job.folder,
+        algorithm=settings.algorithm.name,
+        task=type(settings.task).__name__,
+        data=setup.data.name,
+        rounds=settings.rounds,
+        clients=settings.clients,
+        parameters=len(setup.model),
+        configuration=dict(job.values),
+        label_counts=setup.label_counts,
+        facts={**setup.facts, "seed": settings.seed, "threads": torch.get_num_threads()},
+    )

@@ -1,0 +1,184 @@
+"""A link: an operator and a memory. The same object serves up and down, sender and receiver.
+
+A memory says what is compressed and what both ends keep (notation of docs/notation.md):
+
+| memory | compressed | received | kept |
+|---|---|---|---|
+| NoMemory | D = C(x) | D | nothing |
+| Shift(rate) | D = C(x - h) | h + D | h + rate D, equal on both ends |
+| ErrorFeedback(weight) | D = C(x + weight e) | D | e = x + weight e - D, on the sender |
+
+With a lossless operator a memory could only add rounding, so the link then keeps none: every
+algorithm with Identity links is plain SGD, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from fedkd.errors import ConfigurationError
+from fedkd_compression import Identity, Key, Operator, OperatorError, compress, decompress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Sent(NamedTuple):
+    """What sending gives: the bytes, the vector as the receiver has it [d], the sender's new memory."""
+
+    frame: bytes
+    received: Tensor
+    memory: Tensor | None
+
+
+class Received(NamedTuple):
+    """What receiving gives: the vector [d] and the receiver's new memory."""
+
+    received: Tensor
+    memory: Tensor | None
+
+
+@dataclass(frozen=True)
+class NoMemory:
+    """Every vector is compressed by itself."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Compress the difference to a memory that both ends move alike: h += rate C(x - h).
+
+    Source: DIANA (Mishchenko et al.), Artemis and MCM (Philippenko and Dieuleveut). Shift(1) with a
+    contractive operator is EF21.
+
+    Args:
+        rate: alpha in (0, 1/(omega+1)] for an unbiased operator, or "auto": 1/(2(omega+1)).
+        start: "zero", or "first": the first vector on the link is sent in full, and is the memory.
+    """
+
+    rate: float | Literal["auto"]
+    start: Literal["zero", "first"]
+
+
+@dataclass(frozen=True)
+class ErrorFeedback:
+    """Send what was lost before along with the next vector; only the sender remembers.
+
+    Source: DoubleSqueeze (Tang et al.) with weight 1; DORE (Liu et al.) weighs it by eta.
+
+    Args:
+        weight: how much of the loss is sent again, in (0, 1].
+    """
+
+    weight: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise ConfigurationError(f"ErrorFeedback: weight={self.weight} is outside (0, 1]; choose weight = 1")
+
+
+Memory = NoMemory | Shift | ErrorFeedback
+
+
+@dataclass(frozen=True)
+class Link:
+    """One direction of communication: operator + memory.
+
+    Example:
+        >>> link = Link(SubtractiveDither(step=1.0), Shift(rate="auto", start="zero")).resolve(dim=10)
+        >>> link.memory.rate                                       # omega = 1/12
+        0.46153846153846156
+    """
+
+    operator: Operator
+    memory: Memory
+
+    @property
+    def remembers(self) -> bool:
+        """Whether both ends keep a vector between messages."""
+        return isinstance(self.memory, Shift) and not self.operator.traits.lossless
+
+    @property
+    def rate(self) -> float:
+        """The resolved rate of a Shift memory; 0 for other memories."""
+        if isinstance(self.memory, Shift) and self.memory.rate != "auto":
+            return float(self.memory.rate)
+        return 0.0
+
+    def resolve(self, dim: int) -> Link:
+        """The link for vectors of this dimension: its rate is a number within its bound.
+
+        Raises:
+            ConfigurationError: the operator cannot serve the dimension, or the rate is out of range.
+        """
+        try:
+            self.operator.check(dim)
+        except OperatorError as error:
+            raise ConfigurationError(str(error)) from None
+        if not isinstance(self.memory, Shift):
+            return self
+        return replace(self, memory=replace(self.memory, rate=_rate(self.operator, self.memory.rate, dim)))
+
+    def send(self, x: Tensor, memory: Tensor | None, key: Key) -> Sent:
+        """Compress x [d] against the sender's memory; ``memory`` None means that none was started."""
+        if self.in_full(memory):
+            frames, _ = compress(Identity(), x[None], key)
+            return Sent(frames[0], x, x.clone())
+        target = self._target(x, memory)
+        frames, decoded = compress(self.operator, target[None], key)
+        change = decoded[0]
+        if isinstance(self.memory, ErrorFeedback) and not self.operator.traits.lossless:
+            return Sent(frames[0], change, target - change)
+        return Sent(frames[0], *self.apply(change, memory))
+
+    def decode(self, frame: bytes, memory: Tensor | None, key: Key, dim: int) -> Tensor:
+        """The decompressed change [d] that a frame carries; ``memory`` tells whether it came in full.
+
+        Raises:
+            WireError: the bytes are no frame of this link.
+        """
+        operator = Identity() if self.in_full(memory) else self.operator
+        return decompress(operator, [frame], key, dim)[0]
+
+    def apply(self, change: Tensor, memory: Tensor | None) -> Received:
+        """The received vector and the memory after a change [d]: what either end of the link does."""
+        if not self.remembers:
+            return Received(change, None)
+        if memory is None:
+            return Received(change, change.clone() if self.in_full(memory) else change * self.rate)
+        return Received(memory + change, memory.add(change, alpha=self.rate))
+
+    def receive(self, frame: bytes, memory: Tensor | None, key: Key, dim: int) -> Received:
+        """Decode a frame and apply it."""
+        return self.apply(self.decode(frame, memory, key, dim), memory)
+
+    def moved(self, memory: Tensor | None) -> float:
+        """By how much a change moves the memory: the rate, or 1 for a first vector sent in full."""
+        return 1.0 if self.in_full(memory) else self.rate
+
+    def in_full(self, memory: Tensor | None) -> bool:
+        """Whether the next vector is the first of a memory that starts with it, so is sent as it is."""
+        return self.remembers and memory is None and isinstance(self.memory, Shift) and self.memory.start == "first"
+
+    def _target(self, x: Tensor, memory: Tensor | None) -> Tensor:
+        if memory is None or self.operator.traits.lossless:
+            return x
+        if isinstance(self.memory, ErrorFeedback):
+            return x.add(memory, alpha=self.memory.weight)
+        return x - memory
+
+
+def _rate(operator: Operator, rate: float | str, dim: int) -> float:
+    """A rate within its bound: (0, 1/(omega+1)] when unbiased, (0, 1] when contractive."""
+    omega = operator.omega(dim)
+    if omega is None and rate == "auto":
+        name = type(operator).__name__
+        raise ConfigurationError(f"Shift: rate=auto needs an unbiased operator, {name} is not; choose rate = 1 or an unbiased operator")
+    if isinstance(rate, str):
+        return 1 / (2 * ((omega or 0.0) + 1))
+    bound = 1.0 if omega is None else 1 / (omega + 1)
+    if not 0 < rate <= bound:
+        raise ConfigurationError(
+            f"Shift: rate={rate:g} is outside (0, {bound:.4g}] for {operator} at dim={dim}; choose rate = auto"
+        )
+    return float(rate)

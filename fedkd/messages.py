@@ -1,0 +1,115 @@
+"""Messages: a versioned header, a client's numbers, and one frame of the compression library.
+
+Layout, little endian, 32 bytes before the numbers:
+
+    magic 2 | version 1 | kind 1 | run 4 | round 4 | client 4 | memory version 4 | samples 4 |
+    numbers 4 (count) | checksum 4 (of header and numbers) | numbers 4 each (float32) | frame (checked by itself)
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from fedkd_compression import Sizes, WireError, sizes
+
+MAGIC = b"fk"
+VERSION = 1
+_HEADER = struct.Struct("<2sBBIIIIIII")
+_CHECKED = struct.Struct("<2sBBIIIIII")
+
+
+class Kind(IntEnum):
+    """What a message does at its receiver."""
+
+    FULL = 1
+    """The memory (or the model) itself, uncompressed, and its version."""
+    CHANGE = 2
+    """A compressed change against a version of the memory."""
+    REPLY = 3
+    """A client's compressed update."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message; its size is what is reported.
+
+    Args:
+        memory: version of the memory that the frame was made against.
+        samples: number of samples behind a client's update, its weight.
+        numbers: what a client reports, in the order of its task's ``metrics`` (float32).
+    """
+
+    kind: Kind
+    run: int
+    round: int
+    client: int
+    memory: int
+    frame: bytes
+    samples: int = 0
+    numbers: tuple[float, ...] = ()
+
+    def pack(self) -> bytes:
+        """The bytes that travel."""
+        numbers = struct.pack(f"<{len(self.numbers)}f", *self.numbers)
+        head = (MAGIC, VERSION, self.kind, self.run, self.round, self.client, self.memory, self.samples)
+        checksum = zlib.crc32(_CHECKED.pack(*head, len(self.numbers)) + numbers)
+        return b"".join((_HEADER.pack(*head, len(self.numbers), checksum), numbers, self.frame))
+
+    @staticmethod
+    def unpack(data: bytes) -> Message:
+        """Read a message; any bytes give a message or WireError.
+
+        Raises:
+            WireError: too short, foreign, of another version, or damaged.
+        """
+        if len(data) < _HEADER.size:
+            raise WireError(f"message: {len(data)} bytes, fewer than its header of {_HEADER.size}")
+        *head, count, checksum = _HEADER.unpack_from(data)
+        body = _HEADER.size + 4 * count
+        if head[0] != MAGIC or head[1] != VERSION:
+            raise WireError(f"message: starts with {data[:3]!r}, not with {MAGIC!r} and version {VERSION}")
+        if body > len(data) or zlib.crc32(_CHECKED.pack(*head, count) + data[_HEADER.size : body]) != checksum:
+            raise WireError("message: header damaged or cut off")
+        if head[2] not in set(Kind):
+            raise WireError(f"message: kind {head[2]} is unknown")
+        numbers = struct.unpack_from(f"<{count}f", data, _HEADER.size)
+        _, _, kind, run, round_, client, memory, samples = head
+        return Message(Kind(kind), run, round_, client, memory, data[body:], samples, numbers)
+
+    def split(self) -> Sizes:
+        """Bytes of the whole message as header, side information and body."""
+        frame = sizes(self.frame)
+        return Sizes(_HEADER.size + 4 * len(self.numbers) + frame.header, frame.side, frame.body)
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """All messages of the server in one round.
+
+    Args:
+        shared: messages for everyone, counted once.
+        unicast: messages for one client alone (catch-up, or its own model), counted each.
+    """
+
+    round: int
+    cohort: tuple[int, ...]
+    shared: tuple[bytes, ...]
+    unicast: Mapping[int, tuple[bytes, ...]]
+
+    def to(self, client: int) -> tuple[bytes, ...]:
+        """What a client receives, in the order in which it must be read."""
+        return self.unicast.get(client, ()) + self.shared
+
+    @property
+    def bytes_broadcast(self) -> int:
+        """Bytes that were sent once to everyone."""
+        return sum(map(len, self.shared))
+
+    @property
+    def bytes_unicast(self) -> int:
+        """Bytes that were sent to single clients."""
+        return sum(len(message) for messages in self.unicast.values() for message in messages)

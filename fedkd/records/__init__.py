@@ -1,0 +1,31 @@
+"""Records: what a run says while it runs, and what it leaves behind."""
+
+from __future__ import annotations
+
+from fedkd.records.comparison import compare, comparison_table
+from fedkd.records.console import Console
+from fedkd.records.history import History, histories
+from fedkd.records.jsonl import Jsonl, read_reports
+from fedkd.records.manifest import Manifest, read_manifest
+from fedkd.records.page import write_report
+from fedkd.records.report import Outcome, Recorder, RoundReport, RunInfo
+from fedkd.records.summary import Summary, summarise
+
+__all__ = [
+    "Console",
+    "History",
+    "Jsonl",
+    "Manifest",
+    "Outcome",
+    "Recorder",
+    "RoundReport",
+    "RunInfo",
+    "Summary",
+    "compare",
+    "comparison_table",
+    "histories",
+    "read_manifest",
+    "read_reports",
+    "summarise",
+    "write_report",
+]

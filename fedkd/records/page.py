@@ -1,0 +1,130 @@
+"""report.html: one file that shows a run, and opens from disk without a network or a script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources, util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedkd.errors import ConfigurationError
+from fedkd.records import curves, tables
+from fedkd.records.comparison import labelled
+from fedkd.records.durable import replace_text
+from fedkd.records.history import History, histories
+from fedkd.records.label_picture import label_picture
+from fedkd.records.manifest import CONFIG
+from fedkd.records.summary import headline
+from fedkd.records.svg import SERIES
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+REPORT, TEMPLATE = "report.html", "report.html.j2"
+MEANINGS = {
+    "train_loss": "mean loss on the clients' own samples",
+    "DA": "mean probability of a wrong class in the target",
+    "IV": "inherent variance: of the wrong classes among themselves",
+    "DV": "derived variance: of the wrong classes in the target",
+    "inversion_rate": "targets that put another class above the label",
+}
+
+
+@dataclass(frozen=True)
+class Legend:
+    """How a run's curve looks: ``var(--series-<colour>)`` and a dash."""
+
+    name: str
+    colour: int
+    dash: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure and what it shows."""
+
+    svg: Markup
+    caption: str
+
+
+def write_report(folder: Path) -> Path:
+    """Write report.html of the run in ``folder``, with the runs in its subfolders as comparisons.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ConfigurationError: ``folder`` holds no run, or matplotlib or jinja2 are not installed.
+    """
+    missing = [name for name in ("matplotlib", "jinja2") if util.find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(f"{REPORT}: {missing[0]} is not installed; pip install fedkd[report]")
+    path = folder / REPORT
+    replace_text(path, render(histories(folder)))
+    return path
+
+
+def render(runs: Sequence[History]) -> str:
+    """The page of the first run; the others are compared with it."""
+    from jinja2 import Environment, StrictUndefined
+
+    run, rows = runs[0], labelled(runs)
+    template = resources.files("fedkd.records").joinpath(TEMPLATE).read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return page.from_string(template).render(
+        run=run,
+        manifest=run.manifest,
+        cards=tables.cards(rows[0]),
+        legend=[Legend(row.name, index % len(SERIES), curves.dash(index)) for index, row in enumerate(rows)],
+        quality=_quality(runs),
+        runs=tables.runs_side_by_side(rows) if len(rows) > 1 else None,
+        directions=tables.bytes_by_direction(rows[0]),
+        parts=tables.bytes_by_part(rows[0]),
+        diagnostics=_diagnostics(runs),
+        labels=_labels(run),
+        provenance=tables.provenance(run),
+        configuration=_configuration(run.folder),
+    )
+
+
+def _quality(runs: Sequence[History]) -> list[Picture]:
+    """The headline against rounds, bits and time; excess loss too where there is also an accuracy."""
+    name = headline(runs[0].reports)
+    known = {metric for report in runs[0].reports for metric in report.metrics}
+    metrics = [name] if name else []
+    metrics += [other for other in ("excess_loss",) if other in known and other != name]
+    sides: tuple[curves.Against, ...] = ("rounds", "bits", "time")
+    return [
+        _picture(curves.quality(runs, metric, against, _teacher(runs[0]) if metric == "accuracy" else None))
+        for metric in metrics
+        for against in sides
+    ]
+
+
+def _diagnostics(runs: Sequence[History]) -> list[Picture]:
+    shown = [name for name in MEANINGS if any(curves.has(run, name) for run in runs)]
+    return [_picture(curves.diagnostic(runs, name), MEANINGS[name]) for name in shown]
+
+
+def _labels(run: History) -> Picture | None:
+    counts = run.manifest["label_counts"]
+    return _picture(label_picture(counts)) if counts and counts[0] else None
+
+
+def _teacher(run: History) -> float | None:
+    """The teacher's accuracy, if the run knows it."""
+    value = run.manifest["facts"].get("teacher", {}).get("teacher_test_accuracy")
+    return None if value is None else float(value)
+
+
+def _configuration(folder: Path) -> str:
+    path = folder / CONFIG
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _picture(svg: str, caption: str = "") -> Picture:
+    from markupsafe import Markup
+
+    # Figures hold numbers and our own words only: nothing here needs to be escaped.
+    return Picture(Markup(svg), caption)  # noqa: S704

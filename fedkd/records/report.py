@@ -1,0 +1,122 @@
+"""The values that recorders are told: what a run is, what a round did, how it ended."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+BYTES_A_FLOAT = 4
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What one round did: one line of metrics.jsonl.
+
+    Args:
+        round: counted from 0; ``metrics`` are those of the model after this round.
+        cohort: clients that were asked.
+        missing: those of them whose update did not count.
+        bytes_up: whole messages from clients.
+        bytes_down_broadcast: whole messages sent once to everyone.
+        bytes_down_unicast: whole messages to single clients, each counted.
+        bytes_header: of all these bytes, those in headers.
+        bytes_side: those in side information, such as scales.
+        bytes_body: those in coded values.
+        seconds: wall time of the round, without evaluation.
+        seconds_train: training time, summed over clients.
+        seconds_link: compression and decompression time on clients, summed over clients.
+        metrics: the server's model on held-out samples; empty when this round was not evaluated.
+        diagnostics: what clients report, averaged over the cohort.
+    """
+
+    round: int
+    cohort: tuple[int, ...]
+    missing: tuple[int, ...]
+    bytes_up: int
+    bytes_down_broadcast: int
+    bytes_down_unicast: int
+    bytes_header: int
+    bytes_side: int
+    bytes_body: int
+    seconds: float
+    seconds_train: float
+    seconds_link: float
+    metrics: dict[str, float]
+    diagnostics: dict[str, float]
+
+    @property
+    def bytes_down(self) -> int:
+        """Bytes from the server, to everyone and to single clients."""
+        return self.bytes_down_broadcast + self.bytes_down_unicast
+
+    @property
+    def bytes_total(self) -> int:
+        """Bytes in both directions."""
+        return self.bytes_up + self.bytes_down
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run is, known before its first round.
+
+    Args:
+        folder: where the run leaves its files.
+        rounds: at which the run ends, counted from its very start.
+        parameters: dimension d of the model.
+        configuration: resolved values.
+        label_counts: samples by client and class, [clients][classes]; empty for regression.
+        facts: what the manifest says beside the configuration: sha256 of data and partition, seed, threads, teacher.
+    """
+
+    name: str
+    folder: Path
+    algorithm: str
+    task: str
+    data: str
+    rounds: int
+    clients: int
+    parameters: int
+    configuration: dict[str, object]
+    label_counts: list[list[int]]
+    facts: dict[str, object]
+
+    @property
+    def uncompressed_bytes(self) -> int:
+        """Bytes of one model as float32, without a header."""
+        return BYTES_A_FLOAT * self.parameters
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Args:
+        rounds: that are done, counted from the very start of the run.
+        seconds: wall time since this start or resumption.
+        model_sha256: of the final model's bytes.
+        message: one line for the user; empty when there is nothing to say.
+    """
+
+    reason: Literal["finished", "interrupted", "failed"]
+    rounds: int
+    seconds: float
+    model_sha256: str
+    message: str
+
+
+class Recorder(ABC):
+    """Hears of a run: once at its start, after every round, once at its end."""
+
+    @abstractmethod
+    def start(self, info: RunInfo) -> None:
+        """The run is about to begin, or to continue."""
+
+    @abstractmethod
+    def record(self, report: RoundReport) -> None:
+        """A round is done."""
+
+    @abstractmethod
+    def finish(self, outcome: Outcome) -> None:
+        """The run is over; no more rounds follow."""

@@ -1,0 +1,126 @@
+"""What report.html says in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fedkd.records.comparison import columns
+from fedkd.records.history import History
+from fedkd.records.summary import LAST, Summary
+from fedkd.records.units import (
+    readable_bytes,
+    readable_factor,
+    readable_metric,
+    readable_seconds,
+    significant,
+)
+
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings and rows of text; the first column is a name, the others are numbers."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One number that a reader sees first."""
+
+    title: str
+    value: str
+    note: str
+
+
+def cards(summary: Summary) -> list[Card]:
+    """Quality, bytes, rate and time."""
+    name = summary.metric.replace("_", " ")
+    last, best = readable_metric(summary.metric, summary.last), readable_metric(summary.metric, summary.best)
+    note = f"mean of the last {LAST}; last {last}, best {best}"
+    quality = Card(name[:1].upper() + name[1:], readable_metric(summary.metric, summary.mean_last), note)
+    fewer = Card("Fewer bytes than float32", readable_factor(summary.factor), _both(summary))
+    sent = f"up {readable_bytes(summary.bytes_up)}, down {readable_bytes(summary.bytes_down)}"
+    pace = readable_seconds(summary.seconds / max(summary.rounds, 1))
+    return [
+        *([quality] if summary.metric else []),
+        Card("Sent", readable_bytes(summary.bytes_total), sent),
+        fewer,
+        Card("Time of rounds", readable_seconds(summary.seconds), f"{pace} a round"),
+    ]
+
+
+def bytes_by_direction(summary: Summary) -> Table:
+    """Bytes of every direction, against float32, and per coordinate of the model."""
+    up = [readable_bytes(summary.bytes_up), readable_bytes(summary.uncompressed_up), readable_factor(summary.factor_up)]
+    down = [readable_bytes(summary.uncompressed_down), readable_factor(summary.factor_down)]
+    rate_up, rate_down = significant(summary.bits_a_coordinate_up), significant(summary.bits_a_coordinate_down)
+    both = [readable_bytes(summary.uncompressed_up + summary.uncompressed_down), readable_factor(summary.factor)]
+    return Table(
+        ("", "sent", "as float32", "factor", "bits a coordinate"),
+        (
+            ("up", *up, f"{rate_up} an update"),
+            (
+                "down",
+                readable_bytes(summary.bytes_down),
+                *down,
+                f"{rate_down} a round",
+            ),
+            ("— broadcast", readable_bytes(summary.bytes_down_broadcast), "", "", ""),
+            ("— unicast", readable_bytes(summary.bytes_down_unicast), "", "", ""),
+            ("up + down", readable_bytes(summary.bytes_total), *both, ""),
+        ),
+    )
+
+
+def bytes_by_part(summary: Summary) -> Table:
+    """The same bytes, as what they hold."""
+    parts = (("headers", summary.bytes_header), ("side information", summary.bytes_side), ("body", summary.bytes_body))
+    total = max(summary.bytes_total, 1)
+    return Table(
+        ("", "bytes", "share"),
+        tuple((name, readable_bytes(count), f"{100 * count / total:.2f} %") for name, count in parts),
+    )
+
+
+def runs_side_by_side(rows: Sequence[Summary]) -> Table:
+    """The columns of the comparison on the console."""
+    shown = columns(rows)
+    return Table(
+        tuple(column.title for column in shown),
+        tuple(tuple(column.cell(row, rows[0]) for column in shown) for row in rows),
+    )
+
+
+def provenance(run: History) -> Table:
+    """What it takes to say that this run is that one."""
+    manifest: dict[str, Any] = run.manifest
+    facts, place = manifest["facts"], manifest["environment"]
+    packages = ", ".join(f"{name} {version}" for name, version in place["packages"].items())
+    rows = {
+        "outcome": f"{manifest['reason']}, {len(run.reports)} of {manifest['rounds']} rounds",
+        "message": manifest["message"],
+        "seed": facts.get("seed", ""),
+        "started": manifest["started"],
+        "resumed": ", ".join(manifest["resumed"]),
+        "ended": manifest["ended"],
+        "final model, sha256": manifest["model_sha256"],
+        "data, sha256": facts.get("data_sha256", ""),
+        "partition, sha256": facts.get("partition_sha256", ""),
+        "configuration, sha256": manifest["configuration_sha256"],
+        "uplink": facts.get("uplink", ""),
+        "downlink": facts.get("downlink", ""),
+        "python": place["python"],
+        "packages": packages,
+        "platform": f"{place['platform']}, {place['processors']} processors, {facts.get('threads', DASH)} threads",
+    }
+    return Table(("", ""), tuple((name, str(value)) for name, value in rows.items() if value not in ("", None)))
+
+
+def _both(summary: Summary) -> str:
+    up, down = readable_factor(summary.factor_up), readable_factor(summary.factor_down)
+    return f"up {up}, down {down}"

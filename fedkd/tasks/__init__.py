@@ -1,0 +1,31 @@
+"""What a client learns: supervised, distillation (with its teachers), convex."""
+
+from fedkd.tasks.base import Batch, Task
+from fedkd.tasks.convex import ConvexTask, Optimum, client_weights
+from fedkd.tasks.distillation import Distillation
+from fedkd.tasks.least_squares import LeastSquares
+from fedkd.tasks.logistic import Logistic
+from fedkd.tasks.supervised import Supervised
+from fedkd.tasks.targets import distillation_loss, target, taus
+from fedkd.tasks.teachers import CachedLogits, FittedTeacher, GlobalModel, Local, Pretrained, Teacher
+
+__all__ = [
+    "Batch",
+    "CachedLogits",
+    "ConvexTask",
+    "Distillation",
+    "FittedTeacher",
+    "GlobalModel",
+    "LeastSquares",
+    "Local",
+    "Logistic",
+    "Optimum",
+    "Pretrained",
+    "Supervised",
+    "Task",
+    "Teacher",
+    "client_weights",
+    "distillation_loss",
+    "target",
+    "taus",
+]

@@ -1,0 +1,119 @@
+"""Distillation: labels and the softened answers of a teacher that stays on the client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, get_args
+
+import torch
+
+from fedkd.errors import ConfigurationError
+from fedkd.tasks import decomposition
+from fedkd.tasks.base import Batch, Task
+from fedkd.tasks.checks import require_choice, require_fraction, require_positive
+from fedkd.tasks.classification import accuracy, evaluate
+from fedkd.tasks.targets import Center, distillation_loss, label_mask, target
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Distillation(Task):
+    """Knowledge distillation with (asymmetric) temperature scaling.
+
+    loss = (1 - kd_weight) CE(z, y) + kd_weight kd(z, q), with q = softmax(f / taus) from the teacher's logits
+    f (X.-C. Li et al., NeurIPS 2022, arXiv 2210.04427). Plain temperature scaling is tau_true == tau_other.
+    The teacher is a configuration group of its own: its logits come with the batch.
+
+    Args:
+        tau_true: Temperature of the label's logit, > 0 (the paper's tau_1).
+        tau_other: Temperature of the other logits, > 0 (the paper's tau_2).
+        tau_student: Temperature of the student, > 0; its square scales the distillation term.
+        kd_weight: Weight of the distillation term, in [0, 1] (the paper's lambda).
+        center: Zero point of the teacher's logits: "none" (the paper), "mean", or "wrong_mean".
+        clamp: Keep a label that the teacher predicts from losing to another class.
+    """
+
+    tau_true: float
+    tau_other: float
+    tau_student: float
+    kd_weight: float
+    center: Center
+    clamp: bool
+
+    metrics: ClassVar[tuple[str, ...]] = (
+        "train_loss",
+        "train_accuracy",
+        "DA",
+        "DV",
+        "IV",
+        "entropy",
+        "agreement",
+        "inversion_rate",
+    )
+
+    def __post_init__(self) -> None:
+        require_positive("Distillation", "tau_true", self.tau_true)
+        require_positive("Distillation", "tau_other", self.tau_other)
+        require_positive("Distillation", "tau_student", self.tau_student)
+        require_fraction("Distillation", "kd_weight", self.kd_weight)
+        require_choice("Distillation", "center", self.center, get_args(Center))
+
+    def target(self, teacher_logits: Tensor, y: Tensor) -> Tensor:
+        """The target q [b, classes] that this task makes of teacher logits [b, classes] and labels [b]."""
+        return target(teacher_logits, y, self.tau_true, self.tau_other, self.center, self.clamp)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Mean loss of the student's outputs [b, classes], in nats."""
+        return self._loss(outputs, batch.y, self.target(_teacher(batch), batch.y))
+
+    def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Gradient of ``loss`` in the outputs, in closed form; shape [b, classes].
+
+        ((1 - kd_weight) (softmax(z) - label) + kd_weight tau_student (softmax(z / tau_student) - q)) / b
+        """
+        q = self.target(_teacher(batch), batch.y)
+        label = label_mask(batch.y, outputs.shape[-1]).to(outputs.dtype)
+        supervised = torch.softmax(outputs, dim=-1) - label
+        distilled = torch.softmax(outputs / self.tau_student, dim=-1) - q
+        weight = self.kd_weight * self.tau_student
+        return ((1 - self.kd_weight) * supervised + weight * distilled) / outputs.shape[-2]
+
+    def diagnose(self, outputs: Tensor, batch: Batch) -> tuple[float, ...]:
+        """Loss and accuracy, then the means over the samples of the diagnostics named in ``metrics``."""
+        y, logits = batch.y, _teacher(batch)
+        q = self.target(logits, y)
+        measured = (
+            self._loss(outputs, y, q),
+            accuracy(outputs, y),
+            decomposition.derived_average(q, y).mean(),
+            decomposition.derived_variance(q, y).mean(),
+            decomposition.inherent_variance(logits, y, self.tau_other).mean(),
+            decomposition.entropy(q).mean(),
+            decomposition.agreement(outputs, logits),
+            decomposition.inversion_rate(logits, q, y),
+        )
+        # One stack, so that an accelerator is waited for once.
+        return tuple(torch.stack(measured).tolist())
+
+    def evaluate(self, outputs: Tensor, y: Tensor) -> dict[str, float]:
+        """Plain cross-entropy and accuracy on labels y [n]; the teacher is not asked."""
+        return evaluate(outputs, y)
+
+    def _loss(self, outputs: Tensor, y: Tensor, q: Tensor) -> Tensor:
+        if self.tau_student == 1:
+            # A cross-entropy is linear in its target: one on the mixed target is both terms in half the time.
+            label = label_mask(y, outputs.shape[-1]).to(q.dtype)
+            return torch.nn.functional.cross_entropy(outputs, torch.lerp(label, q, self.kd_weight))
+        supervised = torch.nn.functional.cross_entropy(outputs, y)
+        distilled = distillation_loss(outputs, q, self.tau_student)
+        return (1 - self.kd_weight) * supervised + self.kd_weight * distilled
+
+
+def _teacher(batch: Batch) -> Tensor:
+    if batch.teacher is None:
+        raise ConfigurationError(
+            "Distillation: teacher=None gives no logits; choose teacher=pretrained, local or global_model"
+        )
+    return batch.teacher

@@ -1,0 +1,88 @@
+"""A learner: a task on a resident model, whose parameters are views of one flat vector."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+
+from fedkd import vectors
+from fedkd.tasks.base import Batch, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from fedkd.data import Split
+    from fedkd.tasks.convex import ConvexTask
+
+EVALUATION_BATCH = 2048
+
+
+class Learner(ABC):
+    """The object a trainer drives: load a vector, ask for gradients, step on ``parameters`` in place.
+
+    Attributes:
+        vector: the resident flat parameters [d].
+        parameters: views of ``vector``, in order.
+    """
+
+    vector: Tensor
+    parameters: list[Tensor]
+
+    def load(self, x: Tensor) -> None:
+        """Copy a vector [d] into the resident model."""
+        self.vector.copy_(x)
+
+    @abstractmethod
+    def gradients(self, batch: Batch) -> list[Tensor]:
+        """Gradients at the resident parameters, one per entry of ``parameters``."""
+
+    @abstractmethod
+    def begin_epoch(self) -> None:
+        """Forget what was seen: ``report`` speaks of the batches that follow."""
+
+    @abstractmethod
+    def report(self, seen: Batch) -> tuple[float, ...]:
+        """The task's ``metrics`` on the samples seen since ``begin_epoch``."""
+
+    @abstractmethod
+    def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
+        """The quality of a model [d] on samples."""
+
+
+class NetworkLearner(Learner):
+    """A network and a task with autograd.
+
+    Args:
+        module: keeps no buffers; its parameters become views of ``vector``.
+        task: gives the loss.
+    """
+
+    def __init__(self, module: nn.Module, task: Task) -> None:
+        self.module = module
+        self.task = task
+        self.vector = vectors.bind(module)
+        self.parameters = list(module.parameters())
+        self._outputs: list[Tensor] = []
+
+    def gradients(self, batch: Batch) -> list[Tensor]:
+        """One forward and one backward pass."""
+        outputs = self.module(batch.x)
+        self._outputs.append(outputs.detach())
+        return list(torch.autograd.grad(self.task.loss(outputs, batch), self.parameters))
+
+    def begin_epoch(self) -> None:
+        """Drop the collected outputs."""
+        self._outputs.clear()
+
+    def report(self, seen: Batch) -> tuple[float, ...]:
+        """Diagnose the outputs that training itself produced: no further pass over the samples."""
+        return self.task.diagnose(torch.cat(self._outputs), seen)
+
+    def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
+        """Loss and accuracy in evaluation batches."""
+        self.load(vector)
+        with torch.no_grad():
+            outputs = torch.cat([self.module(x) for x in split.x.split(EVALUATION_BATCH)])
+        return self.task.evaluate(outputs, split.y)

@@ -1,0 +1,8 @@
+"""Teachers: where the logits of a distilling client come from. They never enter a channel."""
+
+from fedkd.tasks.teachers.base import CachedLogits, FittedTeacher, Teacher
+from fedkd.tasks.teachers.global_model import GlobalModel
+from fedkd.tasks.teachers.local import Local
+from fedkd.tasks.teachers.pretrained import Pretrained
+
+__all__ = ["CachedLogits", "FittedTeacher", "GlobalModel", "Local", "Pretrained", "Teacher"]

@@ -1,0 +1,88 @@
+"""A small heterogeneous least-squares federation in float64, built from the framework's own parts."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from fedkd.algorithms import Context, Row, Sgd, assemble
+from fedkd.build import make_worker
+from fedkd.clients import Full
+from fedkd.data import Split
+from fedkd.evaluation import Evaluator
+from fedkd.executors import InProcess
+from fedkd.executors.worker import Workshop
+from fedkd.federation import Federation
+from fedkd.links import ErrorFeedback, Link, NoMemory, Shift
+from fedkd.tasks import LeastSquares, client_weights
+from fedkd.tasks.convex_learner import ConvexLearner, objective
+from fedkd.trainers import Gradient, Serial
+from fedkd_compression import Identity, SubtractiveDither
+
+SEED, RUN, CLIENTS, DIM, SAMPLES = 7, 99, 5, 8, 12
+STEP_SIZE = 0.3
+RATE = 0.4
+
+SHIFT = Shift(rate=RATE, start="zero")
+DITHER = SubtractiveDither(step=1.0)
+
+ROWS = {
+    "sgd": ("model", "all", Link(Identity(), NoMemory()), Link(Identity(), NoMemory())),
+    "qsgd": ("model", "all", Link(DITHER, NoMemory()), Link(Identity(), NoMemory())),
+    "diana": ("model", "all", Link(DITHER, SHIFT), Link(Identity(), NoMemory())),
+    "biqsgd": ("step", "all", Link(DITHER, NoMemory()), Link(DITHER, NoMemory())),
+    "artemis": ("step", "all", Link(DITHER, SHIFT), Link(DITHER, NoMemory())),
+    "doublesqueeze": ("step", "all", Link(DITHER, ErrorFeedback(1.0)), Link(DITHER, ErrorFeedback(1.0))),
+    "dore": ("step", "all", Link(DITHER, SHIFT), Link(DITHER, ErrorFeedback(0.8))),
+    "mcm": ("model", "all", Link(DITHER, SHIFT), Link(DITHER, SHIFT)),
+    "rand_mcm": ("model", "each", Link(DITHER, SHIFT), Link(DITHER, SHIFT)),
+}
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """x [clients, samples, dim] and y [clients, samples]; every client has its own optimum."""
+    generator = np.random.default_rng(3)
+    x = generator.standard_normal((CLIENTS, SAMPLES, DIM)) * np.geomspace(0.3, 1, DIM)
+    w = generator.standard_normal((CLIENTS, DIM)) + 1
+    return x, np.einsum("nsd,nd->ns", x, w)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a federation of this problem may vary."""
+
+    row: str = "sgd"
+    estimator: str = "PP2"
+    weights: str = "uniform"
+    participation: object = Full()
+    solver: object = Gradient()
+    trainer: Serial = Serial(epochs=1, batch_size=0, batches=0)
+    server: object = Sgd(STEP_SIZE)
+    uplink: Link | None = None
+    downlink: Link | None = None
+    workers: int = 1
+    seed: int = SEED
+
+    def but(self, **changes):
+        return replace(self, **changes)
+
+
+def federation(case: Case) -> tuple[Federation, torch.Tensor]:
+    """The federation and its initial model."""
+    x, y = data()
+    train = Split(torch.from_numpy(x.reshape(-1, DIM)), torch.from_numpy(y.reshape(-1)))
+    parts = [np.arange(SAMPLES) + client * SAMPLES for client in range(CLIENTS)]
+    task = LeastSquares(l2=0.0)
+    learner = ConvexLearner(task, objective(task, train, client_weights(parts, len(train))))
+    compresses, sent_to, uplink, downlink = ROWS[case.row]
+    row = Row(case.row, compresses, sent_to, case.estimator, case.weights)
+    probability = case.participation.probability(CLIENTS)
+    context = Context(case.seed, RUN, DIM, (SAMPLES,) * CLIENTS, probability)
+    algorithm = assemble(row, case.uplink or uplink, case.downlink or downlink, case.server, context)
+    shop = Workshop(
+        learner, case.trainer, case.solver, train, parts, None, algorithm.uplink.link, case.seed, RUN
+    )
+    executor = InProcess([make_worker(algorithm, shop) for _ in range(case.workers)])
+    evaluator = Evaluator(learner, train, task.metrics, every=1, rounds=10**9)
+    whole = Federation(algorithm, case.participation, executor, evaluator, case.seed, RUN, CLIENTS)
+    return whole, torch.zeros(DIM, dtype=torch.float64)

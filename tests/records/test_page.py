@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib import util
+
+import pytest
+
+from fedkd.errors import ConfigurationError
+from fedkd.records import Manifest, write_report
+
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """What a page is made of; a tag that closes another than the last one opened is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.references: list[str] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self._open.append(tag)
+        self._read(attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._read(attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def _read(self, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            elif name in ("href", "src"):
+                self.references.append(str(value))
+            self.references += re.findall(r"url\(([^)]*)\)", value or "")
+
+
+@pytest.fixture
+def text(tmp_path, leave, reports):
+    leave(tmp_path)
+    leave(tmp_path / "supervised", "supervised", [replace(one, diagnostics={}) for one in reports])
+    return write_report(tmp_path).read_text()
+
+
+def test_it_is_well_formed_with_every_figure_in_it(text):
+    """Three of quality, five of diagnostics, one of labels; two lines in each of two legends."""
+    tags = Page(text).tags
+    assert tags.count("figure") == 3 + 5 + 1
+    assert tags.count("svg") == 9 + 4
+    assert tags.count("table") == 4
+
+
+def test_it_opens_without_network_or_script(text):
+    page = Page(text)
+    assert "http:" not in text
+    assert "https:" not in text
+    assert "@import" not in text
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert all(reference.startswith(("#", "data:image/png;base64,")) for reference in page.references)
+
+
+def test_every_id_is_unique_and_every_reference_is_answered(text):
+    page = Page(text)
+    assert len(page.ids) == len(set(page.ids))
+    inside = {reference[1:] for reference in page.references if reference.startswith("#")}
+    assert inside
+    assert inside <= set(page.ids)
+
+
+def test_text_in_figures_is_text_and_colours_are_the_pages(text):
+    assert {"Accuracy, %", "round", "teacher", "Inversion rate"} <= set(Page(text).words)
+    assert "#0a0b" not in text
+    assert "#0a0c" not in text
+    used, defined = (set(re.findall(pattern, text)) for pattern in (r"var\(--([\w-]+)\)", r"--([\w-]+):"))
+    assert used <= defined
+
+
+def test_it_says_what_ran_and_escapes_it(text):
+    words = " ".join(Page(text).words)
+    for part in ("62.50 %", "4.00x", "a" * 64, "d" * 64, "MCM, this run", "supervised", "<b>&"):
+        assert part in words
+    assert "<b>" not in text
+
+
+def test_the_same_run_gives_the_same_page(tmp_path, leave):
+    folder = leave(tmp_path)
+    assert write_report(folder).read_bytes() == write_report(folder).read_bytes()
+
+
+def test_a_regression_has_no_labels_and_its_excess_loss_is_shown(tmp_path, leave, reports):
+    convex = [replace(one, metrics={"loss": 1.0, "excess_loss": 10.0**-one.round}, diagnostics={}) for one in reports]
+    tags = Page(write_report(leave(tmp_path, rounds=convex, label_counts=[])).read_text()).tags
+    assert tags.count("figure") == 3
+
+
+def test_a_logistic_run_shows_accuracy_and_excess_loss(tmp_path, leave, reports):
+    both = [replace(one, metrics={"accuracy": 0.5, "excess_loss": 0.0}, diagnostics={}) for one in reports]
+    words = Page(write_report(leave(tmp_path, rounds=both)).read_text()).words
+    assert (words.count("Accuracy, %"), words.count("Excess loss")) == (3, 3)
+
+
+def test_a_run_that_has_not_begun_a_round_has_a_page(tmp_path, make_info):
+    Manifest().start(make_info(tmp_path))
+    assert "Running" in Page(write_report(tmp_path).read_text()).words
+
+
+def test_a_run_that_diverged_has_a_page(tmp_path, leave, diverged):
+    assert "nan" in " ".join(Page(write_report(leave(tmp_path, rounds=diverged)).read_text()).words)
+
+
+def test_many_clients_make_no_large_page(tmp_path, leave):
+    folder = leave(tmp_path, label_counts=[[index % 7, index % 3] for index in range(2000)])
+    assert write_report(folder).stat().st_size < 400_000
+
+
+@pytest.mark.parametrize("name", ["matplotlib", "jinja2"])
+def test_without_the_extra_one_line_says_what_to_install(tmp_path, leave, monkeypatch, name):
+    find = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda asked: None if asked == name else find(asked))
+    message = rf"report\.html: {name} is not installed; pip install fedkd\[report\]"
+    with pytest.raises(ConfigurationError, match=message):
+        write_report(leave(tmp_path))
+
+
+def test_importing_the_records_imports_nothing_heavy():
+    code = (
+        "import sys, fedkd.records;"
+        "sys.exit(len({'torch', 'matplotlib', 'jinja2', 'rich', 'omegaconf'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
