@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from fedkd import vectors
 from fedkd.algorithms import Algorithm, Context, assemble
 from fedkd.clients import ClientStore
 from fedkd.configuration.settings import Settings
@@ -22,7 +21,7 @@ from fedkd.executors import Worker
 from fedkd.executors.worker import Workshop
 from fedkd.federation import Federation
 from fedkd.keys import key
-from fedkd.tasks import ConvexTask, FittedTeacher, Task, client_weights
+from fedkd.tasks import ConvexTask, FittedTeacher, client_weights
 from fedkd.tasks.convex_learner import ConvexLearner, objective
 from fedkd.tasks.learner import Learner, NetworkLearner
 
@@ -80,8 +79,9 @@ def _assemble(
     probability = settings.participation.probability(settings.clients)
     context = Context(settings.seed, run_number(settings), len(model), samples, probability)
     algorithm = assemble(settings.algorithm, settings.uplink, settings.downlink, settings.server, context)
+    logits, uplink = _logits(teacher, learner), algorithm.uplink.link
     workshop = Workshop(
-        learner, settings.trainer, settings.solver, data.train, parts, teacher, algorithm.uplink.link, settings.seed, context.run
+        learner, settings.trainer, settings.solver, data.train, parts, logits, uplink, settings.seed, context.run
     )
     evaluator = Evaluator(learner, data.test, settings.task.metrics, settings.evaluate_every, settings.rounds)
     executor = settings.executor.start(lambda: make_worker(algorithm, workshop))
@@ -113,6 +113,13 @@ def _learner(settings: Settings, data: Dataset, parts: list[np.ndarray]) -> Lear
         raise ConfigurationError(f"data={data.name} has no classes; choose task=least_squares for it")
     module = settings.model.build(data.train.shape, data.classes, key(settings.seed, "model"))
     return NetworkLearner(module, settings.task)
+
+
+def _logits(teacher: FittedTeacher | None, learner: Learner) -> Callable[[int], Tensor] | None:
+    """A teacher's answers for a client, who has just loaded the received model."""
+    if teacher is None or not isinstance(learner, NetworkLearner):
+        return None
+    return lambda client: teacher.logits(client, learner.module)
 
 
 def _teacher(

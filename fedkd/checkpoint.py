@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from fedkd.algorithms import ServerState
 from fedkd.algorithms.downlinks import DownlinkState, ReceiverState
 from fedkd.algorithms.uplinks import UplinkState
 from fedkd.clients import ClientState
+from fedkd.durable import replace_bytes
 from fedkd.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ class RunState:
     workers: tuple[WorkerState, ...]
 
 
-_KINDS = {kind.__name__: kind for kind in (RunState, WorkerState, ServerState, DownlinkState, UplinkState, ClientState, ReceiverState)}
+_KINDS = {
+    kind.__name__: kind
+    for kind in (RunState, WorkerState, ServerState, DownlinkState, UplinkState, ClientState, ReceiverState)
+}
 _FILE = "checkpoint.safetensors"
 
 
@@ -72,20 +75,10 @@ def load(folder: Path) -> RunState:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file in one step: temporary, fsync, rename, fsync of the folder."""
+    """Replace a safetensors file in one step."""
     from safetensors.torch import save as serialise
 
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        file.write(serialise({name: tensor.contiguous() for name, tensor in tensors.items()}, dict(metadata)))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_bytes(path, serialise({name: tensor.contiguous() for name, tensor in tensors.items()}, dict(metadata)))
 
 
 def _describe(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -6,7 +6,7 @@ Every line of ``run`` is one stage of a round; each stage is a value in, a value
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,9 +45,7 @@ def run(federation: Federation, state: ServerState, rounds: int) -> Iterator[tup
     algorithm, executor = federation.algorithm, federation.executor
     while state.round < rounds:
         began = time.perf_counter()
-        cohort = federation.participation.draw(
-            federation.clients, key(federation.seed, "participation", state.round)
-        )
+        cohort = federation.participation.draw(federation.clients, key(federation.seed, "participation", state.round))
         broadcast, state = algorithm.broadcast(state, cohort)
         replies = executor.exchange(broadcast)
         admitted = admit(replies, broadcast, federation.run)

@@ -16,8 +16,9 @@ from fedkd.algorithms import ServerState
 from fedkd.build import Setup, build
 from fedkd.checkpoint import RunState, WorkerState
 from fedkd.configuration.settings import Settings
+from fedkd.executors import ClientError
 from fedkd.federation import run
-from fedkd.records import Jsonl, Manifest, Outcome, Recorder, RunInfo
+from fedkd.records import Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo
 from fedkd.tasks.learner import NetworkLearner
 
 if TYPE_CHECKING:
@@ -52,25 +53,32 @@ def execute(job: Job) -> Outcome:
     info = _info(job, setup)
     for recorder in recorders:
         recorder.start(info)
-    outcome = _loop(job, setup, state, recorders)
-    for recorder in recorders:
-        recorder.finish(outcome)
-    return outcome
+    return _loop(job, setup, state, recorders)
 
 
 def _loop(job: Job, setup: Setup, state: ServerState, recorders: Sequence[Recorder]) -> Outcome:
     settings, began = job.settings, time.perf_counter()
-    reason, message = "finished", ""
+    reason: Reason = "failed"
+    message = ""
     try:
-        for state, report in run(setup.federation, state, settings.rounds):
-            if settings.checkpoint_every and state.round % settings.checkpoint_every == 0:
-                checkpoint.save(job.folder, _keep(setup, state))
+        for after, report in run(setup.federation, state, settings.rounds):
+            state = after
             for recorder in recorders:
                 recorder.record(report)
+            if settings.checkpoint_every and state.round % settings.checkpoint_every == 0:
+                checkpoint.save(job.folder, _keep(setup, state))
+        reason = "finished"
     except KeyboardInterrupt:
-        reason, message = "interrupted", f"interrupted after round {state.round}; continue with resume={job.folder}"
-    digest = save_model(job.folder, setup, state.model)
-    return Outcome(reason, state.round, time.perf_counter() - began, digest, message)
+        reason = "interrupted"
+        message = f"interrupted after round {state.round}; continue with resume={job.folder}"
+    except ClientError as error:
+        message = str(error)
+    finally:
+        digest = save_model(job.folder, setup, state.model)
+        outcome = Outcome(reason, state.round, time.perf_counter() - began, digest, message)
+        for recorder in recorders:
+            recorder.finish(outcome)
+    return outcome
 
 
 def _begin(job: Job, setup: Setup) -> ServerState:
@@ -87,8 +95,7 @@ def _begin(job: Job, setup: Setup) -> ServerState:
 
 def _keep(setup: Setup, state: ServerState) -> RunState:
     workers = (
-        WorkerState(worker.receiver.state, dict(worker.store.items()))
-        for worker in setup.federation.executor.workers
+        WorkerState(worker.receiver.state, dict(worker.store.items())) for worker in setup.federation.executor.workers
     )
     return RunState(state, tuple(workers))
 

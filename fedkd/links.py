@@ -173,7 +173,9 @@ def _rate(operator: Operator, rate: float | str, dim: int) -> float:
     omega = operator.omega(dim)
     if omega is None and rate == "auto":
         name = type(operator).__name__
-        raise ConfigurationError(f"Shift: rate=auto needs an unbiased operator, {name} is not; choose rate = 1 or an unbiased operator")
+        raise ConfigurationError(
+            f"Shift: rate=auto needs an unbiased operator, {name} is not; choose rate = 1 or an unbiased operator"
+        )
     if isinstance(rate, str):
         return 1 / (2 * ((omega or 0.0) + 1))
     bound = 1.0 if omega is None else 1 / (omega + 1)

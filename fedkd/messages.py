@@ -48,7 +48,7 @@ class Message:
     round: int
     client: int
     memory: int
-    frame: bytes
+    frame: bytes | memoryview
     samples: int = 0
     numbers: tuple[float, ...] = ()
 
@@ -78,7 +78,7 @@ class Message:
             raise WireError(f"message: kind {head[2]} is unknown")
         numbers = struct.unpack_from(f"<{count}f", data, _HEADER.size)
         _, _, kind, run, round_, client, memory, samples = head
-        return Message(Kind(kind), run, round_, client, memory, data[body:], samples, numbers)
+        return Message(Kind(kind), run, round_, client, memory, memoryview(data)[body:], samples, numbers)
 
     def split(self) -> Sizes:
         """Bytes of the whole message as header, side information and body."""

@@ -40,9 +40,7 @@ class BroadcastModel(Downlink):
         after = replace(state, version=version, memory=sent.memory, history=history)
         return Broadcast(round_, cohort, (shared,), unicast), after
 
-    def step(
-        self, state: DownlinkState, model: Tensor, step: Tensor, round_: int
-    ) -> tuple[Tensor, DownlinkState]:
+    def step(self, state: DownlinkState, model: Tensor, step: Tensor, round_: int) -> tuple[Tensor, DownlinkState]:
         """The uncompressed step: the central model is preserved."""
         return model - step, state
 
@@ -56,9 +54,7 @@ class BroadcastModel(Downlink):
         """One H for all clients of a worker: it is the same for everyone of its version."""
         return ModelReceiver(self)
 
-    def _catch_ups(
-        self, state: DownlinkState, round_: int, cohort: tuple[int, ...]
-    ) -> dict[int, tuple[bytes, ...]]:
+    def _catch_ups(self, state: DownlinkState, round_: int, cohort: tuple[int, ...]) -> dict[int, tuple[bytes, ...]]:
         stale = [client for client in cohort if state.seen.get(client, 0) < state.version]
         if not self.link.remembers or not stale or state.memory is None:
             return {}

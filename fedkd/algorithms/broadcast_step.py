@@ -43,9 +43,7 @@ class BroadcastStep(Downlink):
         unicast = self._catch_ups(state, model, round_, cohort)
         return Broadcast(round_, cohort, state.outbox, unicast), replace(state, outbox=())
 
-    def step(
-        self, state: DownlinkState, model: Tensor, step: Tensor, round_: int
-    ) -> tuple[Tensor, DownlinkState]:
+    def step(self, state: DownlinkState, model: Tensor, step: Tensor, round_: int) -> tuple[Tensor, DownlinkState]:
         """Compress the step, move the server's model by what clients will decode, and keep the message."""
         sent = self.link.send(step, state.memory, self.key(round_))
         message = self.change(sent.frame, state.version, round_)

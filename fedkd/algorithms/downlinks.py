@@ -62,7 +62,9 @@ class Downlink(ABC):
         """The state before the first round."""
 
     @abstractmethod
-    def broadcast(self, state: DownlinkState, model: Tensor, round_: int, cohort: tuple[int, ...]) -> tuple[Broadcast, DownlinkState]:
+    def broadcast(
+        self, state: DownlinkState, model: Tensor, round_: int, cohort: tuple[int, ...]
+    ) -> tuple[Broadcast, DownlinkState]:
         """The messages of a round."""
 
     @abstractmethod

@@ -64,7 +64,7 @@ class Momentum(ServerOptimizer):
         _below_one("Momentum", momentum=self.momentum)
 
     def start(self, model: Tensor) -> OptimizerState:
-        """m = 0."""
+        """M = 0."""
         return {"momentum": torch.zeros_like(model)}
 
     def step(self, mean: Tensor, state: OptimizerState) -> tuple[Tensor, OptimizerState]:
@@ -87,7 +87,7 @@ class Adam(ServerOptimizer):
         _below_one(type(self).__name__, beta1=self.beta1, beta2=self.beta2)
 
     def start(self, model: Tensor) -> OptimizerState:
-        """m = v = 0."""
+        """M = v = 0."""
         return {"first": torch.zeros_like(model), "second": torch.zeros_like(model)}
 
     def step(self, mean: Tensor, state: OptimizerState) -> tuple[Tensor, OptimizerState]:

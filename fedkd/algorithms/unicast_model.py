@@ -38,9 +38,7 @@ class UnicastModel(Downlink):
                 unicast[client] = (self.change(sent.frame, version, round_, client),)
         return Broadcast(round_, cohort, (), unicast), replace(state, pending=pending)
 
-    def step(
-        self, state: DownlinkState, model: Tensor, step: Tensor, round_: int
-    ) -> tuple[Tensor, DownlinkState]:
+    def step(self, state: DownlinkState, model: Tensor, step: Tensor, round_: int) -> tuple[Tensor, DownlinkState]:
         """The uncompressed step: the central model is preserved."""
         return model - step, state
 
@@ -72,7 +70,9 @@ class OwnReceiver(Receiver):
             self._store[client] = replace(state, downlink=received, received=message.memory)
             return received
         if message.memory != state.received:
-            raise StaleMemoryError(f"client {client}: message changes version {message.memory}, here is {state.received}")
+            raise StaleMemoryError(
+                f"client {client}: message changes version {message.memory}, here is {state.received}"
+            )
         received, memory = downlink.link.receive(message.frame, state.downlink, key, downlink.dim)
         self._store[client] = replace(state, downlink=memory, received=message.memory + 1)
         return received

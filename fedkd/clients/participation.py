@@ -22,7 +22,7 @@ class Participation(ABC):
 
     def check(self, clients: int) -> None:
         """Refuse a number of clients that the law cannot serve (ConfigurationError)."""
-        return None
+        return
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,12 @@ class FixedCohort(Participation):
     def check(self, clients: int) -> None:
         """The cohort must fit into the population."""
         if self.size > clients:
-            raise ConfigurationError(
-                f"FixedCohort: size={self.size} exceeds clients={clients}; choose size <= clients"
-            )
+            raise ConfigurationError(f"FixedCohort: size={self.size} exceeds clients={clients}; choose size <= clients")
 
     def draw(self, clients: int, key: Key) -> tuple[int, ...]:
         """The first clients of a permutation, sorted."""
         return tuple(sorted(key.permutation(clients)[: self.size].tolist()))
 
     def probability(self, clients: int) -> float:
-        """size / clients."""
+        """Size / clients."""
         return self.size / clients

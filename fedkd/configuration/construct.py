@@ -120,11 +120,17 @@ def _call(cls: type, values: Mapping[str, object], path: str, plugins: Sequence[
 
 def _fields(cls: type) -> tuple[dict[str, Any], list[str]]:
     """Annotations of the constructor's parameters, and which have no default."""
-    owner = cls if dataclasses.is_dataclass(cls) else cls.__init__
-    kinds = typing.get_type_hints(owner)
     parameters = inspect.signature(cls).parameters.values()
     required = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
-    return {parameter.name: kinds[parameter.name] for parameter in parameters}, required
+    if dataclasses.is_dataclass(cls):
+        # The annotations of an inherited field are read in the module that declares it.
+        return {name: kind for name, kind in typing.get_type_hints(cls).items() if name in _names(cls)}, required
+    annotated = inspect.signature(cls, eval_str=True).parameters.values()
+    return {parameter.name: parameter.annotation for parameter in annotated}, required
+
+
+def _names(cls: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls) if field.init}
 
 
 def unknown(path: str, name: str, known: typing.Iterable[str]) -> ConfigurationError:

@@ -1,12 +1,12 @@
 """The worker: what happens on the clients' side of a round, written once for every executor.
 
-    x = H + Om;  train from x;  D_i = C_up(g_i - h_i);  reply with D_i
+x = H + Om;  train from x;  D_i = C_up(g_i - h_i);  reply with D_i
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fedkd.data import Split
-    from fedkd.tasks import FittedTeacher
     from fedkd.tasks.learner import Learner
     from fedkd.trainers import Serial, Solver
 
@@ -44,7 +43,8 @@ class Workshop:
     Args:
         learner: the resident student.
         parts: sample indices of every client.
-        teacher: answers for a client's samples; None without distillation.
+        logits: a teacher's answers [m, classes] for a client's samples, asked when the learner holds the received
+            model; None without distillation.
         uplink: the clients' half of the uplink, with its rate resolved.
     """
 
@@ -53,7 +53,7 @@ class Workshop:
     solver: Solver
     train: Split
     parts: Sequence[np.ndarray]
-    teacher: FittedTeacher | None
+    logits: Callable[[int], Tensor] | None
     uplink: Link
     seed: int
     run: int
@@ -81,9 +81,9 @@ class Worker:
     def _train(self, x: Tensor, round_: int, client: int) -> tuple[Tensor, tuple[float, ...], int]:
         shop = self.workshop
         logits = None
-        if shop.teacher is not None:
+        if shop.logits is not None:
             shop.learner.load(x)
-            logits = shop.teacher.logits(client, shop.learner.module)
+            logits = shop.logits(client)
         samples = ClientSamples(shop.train, torch.from_numpy(shop.parts[client]), logits)
         stream = key(shop.seed, "train", round_, client)
         update = shop.trainer.train(shop.learner, shop.solver, x, samples, stream)

@@ -8,7 +8,7 @@ from fedkd.records.history import History, histories
 from fedkd.records.jsonl import Jsonl, read_reports
 from fedkd.records.manifest import Manifest, read_manifest
 from fedkd.records.page import write_report
-from fedkd.records.report import Outcome, Recorder, RoundReport, RunInfo
+from fedkd.records.report import Outcome, Reason, Recorder, RoundReport, RunInfo
 from fedkd.records.summary import Summary, summarise
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Jsonl",
     "Manifest",
     "Outcome",
+    "Reason",
     "Recorder",
     "RoundReport",
     "RunInfo",

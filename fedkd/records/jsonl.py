@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
-from fedkd.records.durable import replace_text
 from fedkd.records.report import Outcome, Recorder, RoundReport, RunInfo
 
 METRICS = "metrics.jsonl"

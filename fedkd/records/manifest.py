@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
-from fedkd.records.durable import replace_text
 from fedkd.records.report import Outcome, Recorder, RoundReport, RunInfo
 
 MANIFEST, CONFIG = "manifest.json", "config.yaml"
@@ -118,6 +118,7 @@ def _now() -> str:
 
 
 def _yaml(configuration: Mapping[str, object]) -> str:
-    from omegaconf import OmegaConf
+    import yaml
 
-    return OmegaConf.to_yaml(OmegaConf.create(dict(configuration)))
+    text: str = yaml.safe_dump(dict(configuration), sort_keys=False)
+    return text

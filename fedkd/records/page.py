@@ -8,10 +8,10 @@ from importlib import resources, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
 from fedkd.records import curves, tables
 from fedkd.records.comparison import labelled
-from fedkd.records.durable import replace_text
 from fedkd.records.history import History, histories
 from fedkd.records.label_picture import label_picture
 from fedkd.records.manifest import CONFIG

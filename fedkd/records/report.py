@@ -9,6 +9,8 @@ from typing import Literal
 
 BYTES_A_FLOAT = 4
 
+Reason = Literal["finished", "interrupted", "failed"]
+
 
 @dataclass(frozen=True)
 class RoundReport:
@@ -99,7 +101,7 @@ class Outcome:
         message: one line for the user; empty when there is nothing to say.
     """
 
-    reason: Literal["finished", "interrupted", "failed"]
+    reason: Reason
     rounds: int
     seconds: float
     model_sha256: str

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fedkd.data import Split
-    from fedkd.tasks.convex import ConvexTask
 
 EVALUATION_BATCH = 2048
 
@@ -84,5 +83,5 @@ class NetworkLearner(Learner):
         """Loss and accuracy in evaluation batches."""
         self.load(vector)
         with torch.no_grad():
-            outputs = torch.cat([self.module(x) for x in split.x.split(EVALUATION_BATCH)])
+            outputs = torch.cat([self.module(x) for x in torch.split(split.x, EVALUATION_BATCH)])
         return self.task.evaluate(outputs, split.y)

@@ -25,6 +25,7 @@ RATE = 0.4
 
 SHIFT = Shift(rate=RATE, start="zero")
 DITHER = SubtractiveDither(step=1.0)
+FULL_BATCH = Serial(epochs=1, batch_size=0, batches=0)
 
 ROWS = {
     "sgd": ("model", "all", Link(Identity(), NoMemory()), Link(Identity(), NoMemory())),
@@ -39,11 +40,11 @@ ROWS = {
 }
 
 
-def data() -> tuple[np.ndarray, np.ndarray]:
+def data(dim: int = DIM, samples: int = SAMPLES) -> tuple[np.ndarray, np.ndarray]:
     """x [clients, samples, dim] and y [clients, samples]; every client has its own optimum."""
     generator = np.random.default_rng(3)
-    x = generator.standard_normal((CLIENTS, SAMPLES, DIM)) * np.geomspace(0.3, 1, DIM)
-    w = generator.standard_normal((CLIENTS, DIM)) + 1
+    x = generator.standard_normal((CLIENTS, samples, dim)) * np.geomspace(0.6, 1, dim)
+    w = generator.standard_normal((CLIENTS, dim)) + 1
     return x, np.einsum("nsd,nd->ns", x, w)
 
 
@@ -56,12 +57,14 @@ class Case:
     weights: str = "uniform"
     participation: object = Full()
     solver: object = Gradient()
-    trainer: Serial = Serial(epochs=1, batch_size=0, batches=0)
+    trainer: Serial = FULL_BATCH
     server: object = Sgd(STEP_SIZE)
     uplink: Link | None = None
     downlink: Link | None = None
     workers: int = 1
     seed: int = SEED
+    dim: int = DIM
+    samples: int = SAMPLES
 
     def but(self, **changes):
         return replace(self, **changes)
@@ -69,20 +72,18 @@ class Case:
 
 def federation(case: Case) -> tuple[Federation, torch.Tensor]:
     """The federation and its initial model."""
-    x, y = data()
-    train = Split(torch.from_numpy(x.reshape(-1, DIM)), torch.from_numpy(y.reshape(-1)))
-    parts = [np.arange(SAMPLES) + client * SAMPLES for client in range(CLIENTS)]
+    x, y = data(case.dim, case.samples)
+    train = Split(torch.from_numpy(x.reshape(-1, case.dim)), torch.from_numpy(y.reshape(-1)))
+    parts = [np.arange(case.samples) + client * case.samples for client in range(CLIENTS)]
     task = LeastSquares(l2=0.0)
     learner = ConvexLearner(task, objective(task, train, client_weights(parts, len(train))))
     compresses, sent_to, uplink, downlink = ROWS[case.row]
     row = Row(case.row, compresses, sent_to, case.estimator, case.weights)
     probability = case.participation.probability(CLIENTS)
-    context = Context(case.seed, RUN, DIM, (SAMPLES,) * CLIENTS, probability)
+    context = Context(case.seed, RUN, case.dim, (case.samples,) * CLIENTS, probability)
     algorithm = assemble(row, case.uplink or uplink, case.downlink or downlink, case.server, context)
-    shop = Workshop(
-        learner, case.trainer, case.solver, train, parts, None, algorithm.uplink.link, case.seed, RUN
-    )
+    shop = Workshop(learner, case.trainer, case.solver, train, parts, None, algorithm.uplink.link, case.seed, RUN)
     executor = InProcess([make_worker(algorithm, shop) for _ in range(case.workers)])
     evaluator = Evaluator(learner, train, task.metrics, every=1, rounds=10**9)
     whole = Federation(algorithm, case.participation, executor, evaluator, case.seed, RUN, CLIENTS)
-    return whole, torch.zeros(DIM, dtype=torch.float64)
+    return whole, torch.zeros(case.dim, dtype=torch.float64)

@@ -9,7 +9,7 @@ from fedkd.links import Link, Shift
 from fedkd_compression import SubtractiveDither
 from tests.equivalence.quadratic import CLIENTS, DIM, ROWS, Case, federation
 
-ROUNDS = 25
+ROUNDS = 12
 PARTICIPATIONS = {"full": Full(), "bernoulli": Bernoulli(0.4), "fixed": FixedCohort(2)}
 ALGORITHMS = [(name, start) for name in ROWS for start in ("zero", "first")]
 

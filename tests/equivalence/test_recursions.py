@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from fedkd.federation import run
-
 from tests.equivalence.quadratic import CLIENTS, DIM, RATE, ROWS, SAMPLES, SEED, STEP_SIZE, Case, data, federation
 from tests.equivalence.restatement import Restated
 

@@ -11,7 +11,12 @@ from fedkd.records.progress import LiveProgress, PlainProgress, Standing
 
 GOLDEN = """\
 MCM · distillation · digits · 2 clients · 10 parameters
-round 1/3  accuracy         62.50 %   mean of the last 3 evaluated rounds; the last 75.00 %
+round 1/3  accuracy 50.00 %     up   160 bit  down    80 bit  500 ms/round  1.00 s left
+round 2/3  accuracy 50.00 %     up   320 bit  down   160 bit  500 ms/round  500 ms left
+round 3/3  accuracy 75.00 %     up   400 bit  down   240 bit  500 ms/round
+demo: finished after 3 rounds
+
+  accuracy         62.50 %   mean of the last 3 evaluated rounds; the last 75.00 %
   bits up          400 bit   50 B, 4.00x fewer than float32
   bits down        240 bit   30 B, 4.00x fewer than float32
   — broadcast      192 bit   24 B

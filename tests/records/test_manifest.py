@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
 from fedkd.records import Manifest, Outcome, read_manifest
-from fedkd.records.durable import replace_text
 from fedkd.records.manifest import configuration_sha256
 
 OUTCOME = Outcome("interrupted", 2, 1.25, "a" * 64, "interrupted after round 2")

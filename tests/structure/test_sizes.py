@@ -7,9 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
-    path
-    for folder in ("fedkd", "compression", "sims", "tests", "benchmarks")
-    for path in (ROOT / folder).rglob("*.py")
+    path for folder in ("fedkd", "compression", "sims", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
 )
 LINES_A_FILE = 300
 LINES_A_FUNCTION = 35

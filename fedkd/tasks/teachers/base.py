@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-    from fedkd_compression.keys import Key
     from torch import Tensor
 
     from fedkd.data.dataset import Dataset
+    from fedkd_compression.keys import Key
 
 
 class FittedTeacher(ABC):

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     import numpy as np
     import torch
-    from fedkd_compression.keys import Key
     from torch import Tensor
 
     from fedkd.data.dataset import Dataset
+    from fedkd_compression.keys import Key
 
 TEST_SAMPLES = 1000
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-    from fedkd_compression.keys import Key
 
     from fedkd.data.dataset import Dataset
+    from fedkd_compression.keys import Key
 
 TEST_SAMPLES = 2000
 
@@ -32,7 +32,8 @@ class Pretrained(Teacher):
         epochs: Passes over the public samples, >= 1.
         batch_size: Samples a step, >= 1.
         learning_rate: Rate of the first step, > 0.
-        threads: Torch threads while it trains and answers; a part of the result.
+        threads: Torch threads while it trains and answers; a part of the result. More than one is faster on idle
+            cores, and many times slower where other processes share them.
     """
 
     model: Model

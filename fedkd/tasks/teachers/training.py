@@ -15,11 +15,11 @@ from fedkd.tasks.checks import require_at_least, require_positive
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fedkd_compression.keys import Key
     from torch import Tensor
 
     from fedkd.data.dataset import Split
     from fedkd.models.base import Model
+    from fedkd_compression.keys import Key
 
 CHUNK = 1000
 

@@ -7,10 +7,15 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
+    """Replace a file of text, UTF-8."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
     """Write a temporary file beside ``path``, flush it to disk, rename it, flush the folder."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with temporary.open("wb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
