@@ -14,7 +14,7 @@ sim: $(READY) ## set up and run the main job (about two minutes on two cores)
 	$(BIN)/python sims/run.py experiment=main_job
 
 test: $(READY) ## set up and run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: $(READY) ## lint, format, types, import contracts, sizes
 	$(BIN)/ruff check .

@@ -56,20 +56,28 @@ def save(folder: Path, state: RunState) -> None:
     write_tensors(folder / _FILE, tensors, {"state": described})
 
 
+def exists(folder: Path) -> bool:
+    """Whether the folder holds a checkpoint; a run that was cut off in its first round has none."""
+    return (folder / _FILE).is_file()
+
+
 def load(folder: Path) -> RunState:
     """Read a folder's checkpoint.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is none, or it is damaged.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     path = folder / _FILE
     if not path.is_file():
         raise ConfigurationError(f"resume={folder}: no {_FILE} there; name the folder of a run that kept one")
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        described = json.loads(file.metadata()["state"])
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            described = json.loads(file.metadata()["state"])
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        raise ConfigurationError(f"resume={folder}: {_FILE} is damaged; delete it to begin again") from None
     state: RunState = _restore(described, tensors)
     return state
 

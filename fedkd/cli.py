@@ -5,13 +5,14 @@ Exit codes: 0 done, 1 failed, 2 wrong configuration, 130 interrupted.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from fedkd.compose import compose, expand, launch
+from fedkd.compose import beside, compose, expand, launch, started
 from fedkd.deferred import defer
 from fedkd.errors import ConfigurationError
 
@@ -29,8 +30,9 @@ def main() -> None:
 
 
 def _main() -> None:
-    for overrides in expand(sys.argv[1:]):
-        _check_all(overrides)
+    names = [name for overrides in expand(sys.argv[1:]) if (name := _check_all(overrides)) is not None]
+    if shared := [name for name in names if names.count(name) > 1]:
+        raise ConfigurationError(f"name={shared[0]}: {len(shared)} runs of a sweep share it; choose name=null")
     launch(lambda overrides: _guarded(lambda: _run(overrides)))
 
 
@@ -53,16 +55,19 @@ def _run(overrides: list[str]) -> int:
 
     values = compose(overrides)
     settings = _settings(values)
-    folder = _folder(settings)
-    outcome = execute(Job(settings, folder, values))
+    folder, overrides = _folder(settings), started(overrides)
+    outcome = execute(Job(settings, folder, values, overrides))
     for name, changes in settings.compare.items():
         if outcome.reason != "finished":
             break
-        other = compose([*overrides, *changes, "compare={}"])
-        outcome = execute(Job(_settings(other), folder / name, other))
+        resume = str(folder / name) if (folder / name / "manifest.json").exists() else None
+        values = {**beside(overrides, changes), "resume": resume}
+        outcome = execute(Job(_settings(values), folder / name, values, [*overrides, *changes]))
     if settings.compare:
         compare(folder, settings.recorder)
     _report(folder, settings.recorder)
+    if outcome.reason != "finished":
+        sys.stderr.write(outcome.message + "\n")
     return {"finished": 0, "interrupted": INTERRUPTED}.get(outcome.reason, FAILED)
 
 
@@ -76,15 +81,16 @@ def _report(folder: Path, console: Console) -> None:
         console.announce(f"no report: {error}")
 
 
-def _check_all(overrides: list[str]) -> None:
-    """Check a run and those that it is compared with, before anything is loaded."""
+def _check_all(overrides: list[str]) -> str | None:
+    """Check a run and those that it is compared with, before anything is loaded; the result is its given name."""
     settings = _settings(compose(overrides))
     for name, changes in settings.compare.items():
         try:
-            _settings(compose([*overrides, *changes, "compare={}"]))
+            _settings(beside(started(overrides), changes))
         except ConfigurationError as error:
             raise ConfigurationError(f"compare.{name}: {error}") from None
     _folder(settings)
+    return settings.name if settings.resume is None else None
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
@@ -99,12 +105,22 @@ def _folder(settings: Settings) -> Path:
     """Where the run leaves its results; a finished run is never overwritten."""
     if settings.resume is not None:
         return Path(settings.resume)
-    task = type(settings.task).__name__
-    name = settings.name or f"{settings.algorithm.name}-{task}-{time.strftime('%Y%m%d-%H%M%S')}-{settings.seed}".lower()
-    folder = Path(settings.folder) / name
+    if settings.name is None:
+        return _new_folder(settings)
+    folder = Path(settings.folder) / settings.name
     if (folder / "manifest.json").exists():
-        raise ConfigurationError(f"name={name}: {folder} holds a run already; choose another name, or resume={folder}")
+        raise ConfigurationError(
+            f"name={settings.name}: {folder} holds a run already; choose another name, or resume={folder}"
+        )
     return folder
+
+
+def _new_folder(settings: Settings) -> Path:
+    """A name from algorithm, task, time and seed; numbered where a sweep starts two such runs in one second."""
+    task = type(settings.task).__name__
+    name = f"{settings.algorithm.name}-{task}-{time.strftime('%Y%m%d-%H%M%S')}-{settings.seed}".lower()
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(path for path in map(Path(settings.folder).joinpath, names) if not path.exists())
 
 
 def _leave(code: int, message: str) -> NoReturn:

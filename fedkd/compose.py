@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedkd.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 _SWEEP = {"-m", "--multirun"}
 
@@ -37,13 +41,15 @@ def expand(arguments: Sequence[str]) -> Iterator[list[str]]:
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     if flags - _SWEEP:
         return
+    parsed = []
+    for override in overrides:
+        try:
+            parsed += OverridesParser.create().parse_overrides([override])
+        except HydraException as error:
+            raise ConfigurationError(f"{override}: cannot be read ({_one_line(error)}); quote its values") from None
     if not flags:
         yield overrides
         return
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise ConfigurationError(_one_line(error)) from None
     for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
         yield from (list(job) for job in batch)
 
@@ -52,11 +58,11 @@ def launch(task: Callable[[list[str]], None]) -> None:
     """Let Hydra read the command line and call ``task`` with the overrides of every run (or show what was asked)."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
-    from omegaconf import DictConfig
 
     def run(_: DictConfig) -> None:
         task(list(HydraConfig.get().overrides.task))
 
+    sys.argv[1:] = [_let_in(argument) for argument in sys.argv[1:]]
     hydra.main(version_base="1.3", config_path=str(configurations()), config_name="config")(run)()
 
 
@@ -68,35 +74,80 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigurationError: an unknown choice of a group, or an override that cannot be read.
     """
-    import hydra
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
     try:
-        if GlobalHydra.instance().is_initialized():
-            composed = hydra.compose("config", list(overrides))
-        else:
-            with hydra.initialize_config_dir(str(configurations()), version_base="1.3"):
-                composed = hydra.compose("config", [_checked(override) for override in overrides])
-        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
+        values = OmegaConf.to_container(_composed(overrides), resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigurationError(f"{error.full_key}: missing; give it a value") from None
+    except OmegaConfBaseException as error:
         raise ConfigurationError(_one_line(error)) from None
     assert isinstance(values, dict)
     return _resumed({str(name): value for name, value in values.items()}, overrides)
 
 
+def _composed(overrides: Sequence[str]) -> DictConfig:
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    checked = [_checked(override) for override in overrides]
+    try:
+        if GlobalHydra.instance().is_initialized():
+            return hydra.compose("config", checked)
+        with hydra.initialize_config_dir(str(configurations()), version_base="1.3"):
+            return hydra.compose("config", checked)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigurationError(_one_line(error)) from None
+
+
+def beside(overrides: Sequence[str], changes: Sequence[str]) -> dict[str, Any]:
+    """The resolved values of a run that differs from another by some changes.
+
+    A group that the changes switch off stays off, also where the overrides set a field of it.
+
+    Raises:
+        ConfigurationError: as for ``compose``.
+    """
+    from omegaconf import OmegaConf
+
+    together = [*overrides, *changes]
+    choices = _composed([item for item in together if (configurations() / _key(item)).is_dir()])
+    off = {str(name): {} for name in choices if not OmegaConf.is_missing(choices, name) and choices[name] == {}}
+    return compose(together) | off | {"compare": {}}
+
+
+def started(overrides: Sequence[str]) -> list[str]:
+    """The overrides that a run was started with: for a resumed run its first ones, and its new ``rounds``.
+
+    Raises:
+        ConfigurationError: the folder to resume holds no run.
+    """
+    folders = [item.partition("=")[2] for item in overrides if _key(item) == "resume"]
+    if not folders or folders[-1] == "null":
+        return list(overrides)
+    first: list[str] = _manifest(folders[-1])["facts"]["overrides"]
+    return [*first, *(item for item in overrides if _key(item) == "rounds")]
+
+
+def _let_in(argument: str) -> str:
+    """An override that sets a key, made to add the key where no file has it; anything else as it is."""
+    key, equals, _ = argument.partition("=")
+    if not equals or key.startswith(("+", "~", "-", "hydra")) or (configurations() / key).is_dir():
+        return argument
+    return f"++{argument}"
+
+
 def _checked(override: str) -> str:
     """An override as Hydra shall see it; a group's choice is held against the files that there are."""
     key, _, choice = override.partition("=")
-    if key.startswith(("+", "~", "hydra")):
-        return override
     group = configurations() / key
     if not group.is_dir():
-        return f"++{override}"
+        return _let_in(override)
     choices = sorted(path.stem for path in group.glob("*.yaml"))
-    if choice in choices:
+    if choice in (*choices, "null"):
         return override
     near = difflib.get_close_matches(choice, choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(choices)}"
@@ -108,15 +159,24 @@ def _resumed(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
     resume = values.get("resume")
     if not isinstance(resume, str):
         return values
-    foreign = [item for item in overrides if item.split("=")[0].lstrip("+") not in ("resume", "rounds")]
+    foreign = [item for item in overrides if _key(item) not in ("resume", "rounds")]
     if foreign:
         raise ConfigurationError(f"{foreign[0]}: a resumed run keeps its configuration; drop it, or start a new run")
-    manifest = Path(resume) / "manifest.json"
-    if not manifest.is_file():
-        raise ConfigurationError(f"resume={resume}: no manifest.json there; name the folder of a run")
-    kept: dict[str, Any] = json.loads(manifest.read_text())["configuration"]
-    rounds = values["rounds"] if any(item.startswith("rounds=") for item in overrides) else kept["rounds"]
+    kept: dict[str, Any] = _manifest(resume)["configuration"]
+    rounds = values["rounds"] if any(_key(item) == "rounds" for item in overrides) else kept["rounds"]
     return {**kept, "resume": resume, "rounds": rounds}
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+")
+
+
+def _manifest(folder: str) -> dict[str, Any]:
+    path = Path(folder) / "manifest.json"
+    if not path.is_file():
+        raise ConfigurationError(f"resume={folder}: no manifest.json there; name the folder of a run")
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
 
 
 def _one_line(error: Exception) -> str:

@@ -18,7 +18,7 @@ from fedkd.checkpoint import RunState, WorkerState
 from fedkd.configuration.settings import Settings
 from fedkd.executors import ClientError
 from fedkd.federation import run
-from fedkd.records import Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo
+from fedkd.records import Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo, read_manifest
 from fedkd.tasks.learner import NetworkLearner
 
 if TYPE_CHECKING:
@@ -32,11 +32,13 @@ class Job:
     Args:
         folder: what the run leaves behind.
         values: the resolved configuration.
+        overrides: what the run was started with; a comparison beside it starts with them too.
     """
 
     settings: Settings
     folder: Path
     values: Mapping[str, object]
+    overrides: Sequence[str]
 
 
 def execute(job: Job) -> Outcome:
@@ -46,6 +48,9 @@ def execute(job: Job) -> Outcome:
         ConfigurationError: the data or the checkpoint do not fit the configuration.
     """
     console = job.settings.recorder
+    if (done := _done(job)) is not None:
+        console.announce(done.message)
+        return done
     setup = build(job.settings, console.announce)
     state = _begin(job, setup)
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +59,17 @@ def execute(job: Job) -> Outcome:
     for recorder in recorders:
         recorder.start(info)
     return _loop(job, setup, state, recorders)
+
+
+def _done(job: Job) -> Outcome | None:
+    """The outcome of a run that is resumed after its last round."""
+    if job.settings.resume is None:
+        return None
+    kept = read_manifest(job.folder)
+    if kept["reason"] != "finished" or kept["rounds_done"] < job.settings.rounds:
+        return None
+    message = f"{job.folder}: all {kept['rounds_done']} rounds are done; raise rounds to go on"
+    return Outcome("finished", kept["rounds_done"], kept["seconds"], kept["model_sha256"], message)
 
 
 def _loop(job: Job, setup: Setup, state: ServerState, recorders: Sequence[Recorder]) -> Outcome:
@@ -82,8 +98,8 @@ def _loop(job: Job, setup: Setup, state: ServerState, recorders: Sequence[Record
 
 
 def _begin(job: Job, setup: Setup) -> ServerState:
-    """The initial state, or the one that the run to be resumed had reached."""
-    if job.settings.resume is None:
+    """The initial state, or the one that the run to be resumed had reached; it may not have kept any yet."""
+    if job.settings.resume is None or not checkpoint.exists(job.folder):
         return setup.federation.algorithm.start(setup.model)
     kept = checkpoint.load(job.folder)
     for worker, state in zip(setup.federation.executor.workers, kept.workers, strict=True):
@@ -124,5 +140,6 @@ def _info(job: Job, setup: Setup) -> RunInfo:
         parameters=len(setup.model),
         configuration=dict(job.values),
         label_counts=setup.label_counts,
-        facts={**setup.facts, "seed": settings.seed, "threads": torch.get_num_threads()},
+        facts=setup.facts
+        | {"seed": settings.seed, "threads": torch.get_num_threads(), "overrides": list(job.overrides)},
     )

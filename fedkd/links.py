@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Sent(NamedTuple):
-    """What sending gives: the bytes, the vector as the receiver has it [d], the sender's new memory."""
+    """What sending gives: the bytes, the change [d] that they carry, the sender's new memory."""
 
     frame: bytes
-    received: Tensor
+    change: Tensor
     memory: Tensor | None
 
 
@@ -129,7 +129,7 @@ class Link:
         change = decoded[0]
         if isinstance(self.memory, ErrorFeedback) and not self.operator.traits.lossless:
             return Sent(frames[0], change, target - change)
-        return Sent(frames[0], *self.apply(change, memory))
+        return Sent(frames[0], change, self.move(change, memory))
 
     def decode(self, frame: bytes, memory: Tensor | None, key: Key, dim: int) -> Tensor:
         """The decompressed change [d] that a frame carries; ``memory`` tells whether it came in full.
@@ -142,19 +142,20 @@ class Link:
 
     def apply(self, change: Tensor, memory: Tensor | None) -> Received:
         """The received vector and the memory after a change [d]: what either end of the link does."""
+        received = change if memory is None or not self.remembers else memory + change
+        return Received(received, self.move(change, memory))
+
+    def move(self, change: Tensor, memory: Tensor | None) -> Tensor | None:
+        """The memory after a change [d]; None for a link that does not remember."""
         if not self.remembers:
-            return Received(change, None)
+            return None
         if memory is None:
-            return Received(change, change.clone() if self.in_full(memory) else change * self.rate)
-        return Received(memory + change, memory.add(change, alpha=self.rate))
+            return change.clone() if self.in_full(memory) else change * self.rate
+        return memory.add(change, alpha=self.rate)
 
     def receive(self, frame: bytes, memory: Tensor | None, key: Key, dim: int) -> Received:
         """Decode a frame and apply it."""
         return self.apply(self.decode(frame, memory, key, dim), memory)
-
-    def moved(self, memory: Tensor | None) -> float:
-        """By how much a change moves the memory: the rate, or 1 for a first vector sent in full."""
-        return 1.0 if self.in_full(memory) else self.rate
 
     def in_full(self, memory: Tensor | None) -> bool:
         """Whether the next vector is the first of a memory that starts with it, so is sent as it is."""

@@ -1,7 +1,7 @@
 """Compression operators whose messages are real bytes; usable alone (torch, NumPy, numba).
 
-    frames, received = compress(SubtractiveDither(step=1.0), rows, Key.of(0, "uplink", 3))
-    received         = decompress(SubtractiveDither(step=1.0), frames, Key.of(0, "uplink", 3), dim)
+frames, received = compress(SubtractiveDither(step=1.0), rows, Key.of(0, "uplink", 3))
+received         = decompress(SubtractiveDither(step=1.0), frames, Key.of(0, "uplink", 3), dim)
 """
 
 from __future__ import annotations

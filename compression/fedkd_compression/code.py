@@ -14,7 +14,7 @@ class Code:
     """The parts of n encoded rows; every field is optional.
 
     Args:
-        symbols: int32 [n, m], small integers; entropy-coded.
+        symbols: int32 (or int8) [n, m], small integers; entropy-coded.
         positions: int64 [n, k], strictly increasing in each row, in [0, dim); their gaps are Rice-coded.
         values: float16, float32 or float64 [n, v]; sent as they are, counted as body.
         side: float32 or float64 [n, s], scales and norms; sent as they are, counted as side information.

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from fedkd_compression import kernels, wire
-from fedkd_compression.code import Code
-from fedkd_compression.codecs import decode_positions, decode_symbols, encode_positions, encode_symbols
+from fedkd_compression import framing, kernels
 from fedkd_compression.errors import OperatorError, WireError
-from fedkd_compression.wire import FLOATS, Frame, Stream
+from fedkd_compression.framing import dtype_index
+from fedkd_compression.wire import FLOATS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
+    from fedkd_compression.code import Code
     from fedkd_compression.keys import Key
     from fedkd_compression.operators.base import Operator
-
-    Contexts = Callable[[], NDArray[np.uint8]]
 
 
 def compress(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], Tensor]:
@@ -43,16 +39,14 @@ def compress(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], T
         >>> 8 * len(frames[0])     # bits sent
     """
     work = _prepared(operator, rows, key)
-    code, decoded = operator.transmit(work, key)
-    received = rows if operator.traits.lossless else decoded.to(rows.dtype)
-    if not operator.traits.lossless and not _finite(received):
-        raise OperatorError(f"{operator}: the received rows exceed {rows.dtype}; scale the rows down")
-    named, dtype = wire.fingerprint(operator), _dtype_index(rows)
-    contexts = _contexts(operator, key, rows.shape[1])
-    frames = [
-        wire.pack(_frame(code.row(i), named, rows.shape[1], dtype, contexts(i))) for i in range(rows.shape[0])
-    ]
-    return frames, received
+    if operator.traits.lossless:
+        code, received = operator.encode(work, key), rows
+    else:
+        code, decoded = operator.transmit(work, key)
+        received = decoded.to(device=rows.device, dtype=rows.dtype)
+        if not _finite(received):
+            raise OperatorError(f"{operator}: the received rows exceed {rows.dtype}; scale the rows down")
+    return framing.frames(operator, code, key, rows.shape[1], dtype_index(rows)), received
 
 
 def decompress(operator: Operator, frames: Sequence[bytes], key: Key, dim: int) -> Tensor:
@@ -62,23 +56,21 @@ def decompress(operator: Operator, frames: Sequence[bytes], key: Key, dim: int) 
         WireError: a frame is damaged, of another operator or dimension, or malformed; nothing else is raised for
             any bytes, and memory is bounded by dim.
     """
-    parsed = [_parsed(operator, frame, dim) for frame in frames]
-    if len(key.rows) != len(parsed):
-        raise WireError(f"frames: {len(parsed)} for a key of {len(key.rows)} rows")
-    if not parsed:
+    if len(key.rows) != len(frames):
+        raise WireError(f"frames: {len(frames)} for a key of {len(key.rows)} rows")
+    if not frames:
         return torch.empty(0, dim)
-    contexts = _contexts(operator, key, dim)
-    code = _stacked([_code(frame, contexts(i)) for i, frame in enumerate(parsed)])
-    if len({frame.dtype for frame in parsed}) > 1:
-        raise WireError("frames: rows of one batch differ in dtype")
-    return _decoded(operator, code, key, dim).to(getattr(torch, FLOATS[parsed[0].dtype]))
+    code, dtype = framing.code(operator, frames, key, dim)
+    return _decoded(operator, code, key, dim).to(getattr(torch, FLOATS[dtype]))
 
 
 def _prepared(operator: Operator, rows: Tensor, key: Key) -> Tensor:
     """The rows in the operator's compute dtype, contiguous, on the CPU, after all checks."""
     if rows.ndim != 2 or len(key.rows) != rows.shape[0]:
-        raise OperatorError(f"compress: rows {tuple(rows.shape)} with a key of {len(key.rows)} rows; give rows [n, d] and n keys")
-    _dtype_index(rows)
+        raise OperatorError(
+            f"compress: rows {tuple(rows.shape)} with a key of {len(key.rows)} rows; give rows [n, d] and n keys"
+        )
+    dtype_index(rows)
     operator.check(rows.shape[1])
     work = rows.detach().cpu().contiguous()
     if not _finite(work):
@@ -90,98 +82,8 @@ def _prepared(operator: Operator, rows: Tensor, key: Key) -> Tensor:
 
 def _finite(values: Tensor) -> bool:
     if values.dtype in (torch.float32, torch.float64):
-        return kernels.backend().all_finite(values.numpy().reshape(-1))
+        return kernels.backend().all_finite(values.detach().cpu().contiguous().numpy())
     return bool(torch.isfinite(values).all())
-
-
-def _dtype_index(values: Tensor) -> int:
-    name = str(values.dtype).removeprefix("torch.")
-    if name not in FLOATS:
-        raise OperatorError(f"compress: dtype {name} is not a float; give one of {', '.join(FLOATS)}")
-    return FLOATS.index(name)
-
-
-def _contexts(operator: Operator, key: Key, dim: int) -> Callable[[int], Contexts | None]:
-    """For each row, a function that draws its contexts, if the operator has any; drawn only when needed."""
-
-    def of_row(i: int) -> Contexts:
-        def drawn() -> NDArray[np.uint8]:
-            contexts = operator.contexts(key.row(i), dim)
-            return np.empty(0, np.uint8) if contexts is None else contexts.numpy()[0]
-
-        return drawn
-
-    has = type(operator).contexts is not _base_contexts()
-    return lambda i: of_row(i) if has else None
-
-
-def _base_contexts() -> Any:
-    from fedkd_compression.operators.base import Operator
-
-    return Operator.contexts
-
-
-def _frame(code: Code, named: int, dim: int, dtype: int, contexts: Contexts | None) -> Frame:
-    symbols, positions, values, side = code.parts()
-    return Frame(
-        named,
-        dim,
-        dtype,
-        side=_raw(side),
-        side_dtype=2 if side is None else _dtype_index(side),
-        values=_raw(values),
-        values_dtype=2 if values is None else _dtype_index(values),
-        positions=None
-        if positions is None
-        else Stream(positions.shape[1], _octets(encode_positions(positions[0].numpy(), dim))),
-        symbols=None
-        if symbols is None
-        else Stream(symbols.shape[1], _octets(encode_symbols(symbols[0].numpy(), contexts))),
-    )
-
-
-def _raw(values: Tensor | None) -> Stream | None:
-    if values is None:
-        return None
-    whole = values.view(torch.int16) if values.dtype == torch.bfloat16 else values
-    return Stream(values.shape[1], np.ascontiguousarray(whole.numpy()).reshape(-1).view(np.uint8))
-
-
-def _octets(data: bytes) -> NDArray[np.uint8]:
-    return np.frombuffer(data, np.uint8)
-
-
-def _parsed(operator: Operator, data: bytes, dim: int) -> Frame:
-    frame = wire.unpack(data)
-    if frame.dim != dim:
-        raise WireError(f"frame: dim={frame.dim} where dim={dim} is expected")
-    if frame.fingerprint != wire.fingerprint(operator):
-        raise WireError(f"frame: made by another operator than {operator}")
-    return frame
-
-
-def _code(frame: Frame, contexts: Contexts | None) -> Code:
-    return Code(
-        None if frame.symbols is None else torch.from_numpy(decode_symbols(frame.symbols.data, frame.symbols.count, contexts))[None],
-        None if frame.positions is None else torch.from_numpy(decode_positions(frame.positions.data, frame.positions.count, frame.dim))[None],
-        _floats(frame.values, frame.values_dtype),
-        _floats(frame.side, frame.side_dtype),
-    )
-
-
-def _floats(stream: Stream | None, dtype: int) -> Tensor | None:
-    if stream is None:
-        return None
-    return torch.from_numpy(stream.data.copy()).view(getattr(torch, FLOATS[dtype])).reshape(1, stream.count)
-
-
-def _stacked(codes: list[Code]) -> Code:
-    if len(codes) == 1:
-        return codes[0]
-    try:
-        return Code(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*(code.parts() for code in codes), strict=True)))
-    except (TypeError, RuntimeError):
-        raise WireError("frames: rows of one batch differ in their parts") from None
 
 
 def _decoded(operator: Operator, code: Code, key: Key, dim: int) -> Tensor:

@@ -19,8 +19,9 @@ from fedkd_compression import kernels
 from fedkd_compression.errors import OperatorError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
+
+    from fedkd_compression.arrays import Counts, Keys, Words
 
 _WORDS = 1 << 32
 
@@ -58,7 +59,7 @@ class Key:
         """The key of row i alone."""
         return Key((self.rows[i],))
 
-    def words(self, count: int) -> NDArray[np.uint32]:
+    def words(self, count: int) -> Words:
         """Random words, uint32 [rows, count]; the first words do not depend on ``count``."""
         return kernels.backend().words(self.array(), _counted(count))
 
@@ -70,7 +71,7 @@ class Key:
         """Uniform on odd multiples of 2^-25 in (-1/2, 1/2), float32 [rows, count]; symmetric, exact."""
         return torch.from_numpy(kernels.backend().dither(self.array(), _counted(count)))
 
-    def permutation(self, count: int) -> NDArray[np.int64]:
+    def permutation(self, count: int) -> Counts:
         """A uniform order of range(count), int64 [count]; for a key of one row."""
         return np.argsort(self._single().words(count)[0], kind="stable").astype(np.int64, copy=False)
 
@@ -78,7 +79,7 @@ class Key:
         """NumPy's Philox generator seeded by the stream; for a key of one row."""
         return np.random.Generator(np.random.Philox(key=self._single().rows[0]))
 
-    def array(self) -> NDArray[np.uint64]:
+    def array(self) -> Keys:
         """The streams as uint64 [rows], as kernels take them."""
         return np.array(self.rows, dtype=np.uint64)
 

@@ -23,8 +23,7 @@ from fedkd_compression.codecs import varint
 from fedkd_compression.errors import WireError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from fedkd_compression.arrays import Octets
     from fedkd_compression.operators.base import Operator
 
 MAGIC, VERSION = 0xFC, 1
@@ -64,7 +63,7 @@ class Stream:
     """One part of a frame: how many numbers, and the bytes that hold them."""
 
     count: int
-    data: NDArray[np.uint8]
+    data: Octets
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def fingerprint(operator: Operator) -> int:
 def pack(frame: Frame) -> bytes:
     """The bytes of a frame."""
     flags = frame.dtype | frame.side_dtype << 2 | frame.values_dtype << 4
-    pieces: list[bytes | NDArray[np.uint8]] = [_FINGERPRINT.pack(frame.fingerprint) + varint.put(frame.dim)]
+    pieces: list[bytes | memoryview] = [_FINGERPRINT.pack(frame.fingerprint) + varint.put(frame.dim)]
     for bit, part in enumerate((frame.side, frame.values, frame.positions, frame.symbols)):
         if part is None:
             continue
@@ -104,7 +103,7 @@ def pack(frame: Frame) -> bytes:
         pieces.append(varint.put(0 if part.count == frame.dim else part.count + 1))
         if part is frame.positions:
             pieces.append(varint.put(len(part.data)))
-        pieces.append(part.data)
+        pieces.append(memoryview(part.data))  # type: ignore[arg-type]
     prefix = _PREFIX.pack(MAGIC, VERSION, flags)
     out = bytearray().join((prefix, b"\0\0\0\0", *pieces))
     _CHECKSUM.pack_into(out, _PREFIX.size, _checksum(out))
@@ -172,20 +171,20 @@ def _checksum(data: bytes | bytearray) -> int:
     return kernels.backend().checksum(np.frombuffer(data, np.uint8, offset=_START), seed)
 
 
-def _count(body: NDArray[np.uint8], at: int, dim: int) -> tuple[int, int]:
-    written, at = varint.take(memoryview(body), at)
+def _count(body: Octets, at: int, dim: int) -> tuple[int, int]:
+    written, at = varint.take(body, at)
     count = dim if written == 0 else written - 1
     if count > dim + max(dim, _SLACK):
         raise WireError(f"frame: {count} entries are too many for dim={dim}")
     return count, at
 
 
-def _floats(body: NDArray[np.uint8], at: int, dim: int, dtype: int) -> tuple[Stream, int]:
+def _floats(body: Octets, at: int, dim: int, dtype: int) -> tuple[Stream, int]:
     count, at = _count(body, at, dim)
     return _stream(body, at, count, count * _WIDTHS[dtype])
 
 
-def _stream(body: NDArray[np.uint8], at: int, count: int, size: int) -> tuple[Stream, int]:
+def _stream(body: Octets, at: int, count: int, size: int) -> tuple[Stream, int]:
     if at + size > len(body):
         raise WireError(f"frame: {size} bytes at byte {at} are cut off")
     return Stream(count, body[at : at + size]), at + size

@@ -54,7 +54,7 @@ class BroadcastStep(Downlink):
             history=self.remember(state.history, message),
             outbox=(*state.outbox, message),
         )
-        return model - sent.received, after
+        return model - sent.change, after
 
     def acknowledge(self, state: DownlinkState, clients: Sequence[int]) -> DownlinkState:
         """These clients hold the newest model that was sent."""

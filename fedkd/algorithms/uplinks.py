@@ -99,14 +99,16 @@ class MeanOfMemories(Uplink):
     def mean(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Tensor | None, UplinkState]:
         """G = h + sum of w_i D_i / p, h += rate * sum of w_i D_i, with weights that sum to one."""
         memory = self.zeros() if state.mean is None else state.mean
-        total, moved, norm = self.zeros(), self.zeros(), sum(self.weights)
+        total, norm, ahead = self.zeros(), sum(self.weights), self.zeros()
         for reply in replies:
             started = memory if reply.client in state.taken else None
             change = self.change(reply, started)
             weight = self.weights[reply.client] / norm
-            total.add_(change, alpha=weight / self.probability)
-            moved.add_(change, alpha=weight * self.link.moved(started))
-        return memory + total, replace(state, mean=memory + moved, taken=_taken(state, replies))
+            total.add_(change, alpha=weight)
+            if self.link.in_full(started):
+                ahead.add_(change, alpha=weight * (1 - self.link.rate))
+        moved = memory.add(total, alpha=self.link.rate).add_(ahead)
+        return memory.add(total, alpha=1 / self.probability), replace(state, mean=moved, taken=_taken(state, replies))
 
 
 def _taken(state: UplinkState, replies: Sequence[Message]) -> dict[int, int]:

@@ -25,7 +25,7 @@ def resolve(target: str, plugins: Sequence[str], path: str) -> type:
     module_name, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"{path}._target_={target}: not found ({error}); check its spelling") from None
     if not isinstance(found, type):
         raise ConfigurationError(f"{path}._target_={target}: is no class; name a class")

@@ -16,6 +16,7 @@ from fedkd.data.partitioners import (
 from fedkd.data.sources import (
     Digits,
     Fashion,
+    HeldOut,
     Hierarchical,
     Images,
     Libsvm,
@@ -30,6 +31,7 @@ __all__ = [
     "Digits",
     "Dirichlet",
     "Fashion",
+    "HeldOut",
     "Hierarchical",
     "Iid",
     "Images",

@@ -21,6 +21,8 @@ SIZE = (4.0, 2.7)
 """Inches; a phone shows it at about its natural size."""
 MARKERS = 30
 """Up to so many points, each one has a dot."""
+ROUNDING = 1e-5
+"""Numbers that are this close, relative to their size, are equal."""
 WIDE = 8
 """Bits are on a logarithmic axis when one run sends so many times more than another."""
 
@@ -71,7 +73,15 @@ def diagnostic(runs: Sequence[History], name: str) -> str:
         _rounds(axes)
         axes.set_title(title(name))
         axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=False)
+        _flatten(axes, [y for one in curves for y in one.y])
         return svg.inline(figure, f"diagnostic-{name}", f"{title(name)} against rounds")
+
+
+def _flatten(axes: Axes, values: Sequence[float]) -> None:
+    """Draw what differs only by rounding as a level line, such as the diagnostics of a frozen teacher."""
+    size = max(map(abs, values), default=0.0)
+    if values and max(values) - min(values) <= ROUNDING * size:
+        axes.set_ylim(min(values) - size / 10, max(values) + size / 10)
 
 
 def title(metric: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from fedkd.algorithms import Context, Row, Sgd, assemble
+from fedkd.algorithms import Algorithm, Context, Row, Sgd, assemble
 from fedkd.build import make_worker
 from fedkd.clients import Full
 from fedkd.data import Split
@@ -50,7 +50,10 @@ def data(dim: int = DIM, samples: int = SAMPLES) -> tuple[np.ndarray, np.ndarray
 
 @dataclass(frozen=True)
 class Case:
-    """What a federation of this problem may vary."""
+    """What a federation of this problem may vary.
+
+    ``forced`` is a downlink past all checks, for what a configuration refuses; ``downlink_end`` another class of it.
+    """
 
     row: str = "sgd"
     estimator: str = "PP2"
@@ -65,9 +68,18 @@ class Case:
     seed: int = SEED
     dim: int = DIM
     samples: int = SAMPLES
+    forced: Link | None = None
+    downlink_end: type | None = None
 
     def but(self, **changes):
         return replace(self, **changes)
+
+
+def altered(algorithm: Algorithm, case: Case) -> Algorithm:
+    """The algorithm with what only a test would do to its downlink."""
+    end = algorithm.downlink
+    kind = case.downlink_end or type(end)
+    return replace(algorithm, downlink=kind(case.forced or end.link, end.seed, end.run, end.dim))
 
 
 def federation(case: Case) -> tuple[Federation, torch.Tensor]:
@@ -82,6 +94,7 @@ def federation(case: Case) -> tuple[Federation, torch.Tensor]:
     probability = case.participation.probability(CLIENTS)
     context = Context(case.seed, RUN, case.dim, (case.samples,) * CLIENTS, probability)
     algorithm = assemble(row, case.uplink or uplink, case.downlink or downlink, case.server, context)
+    algorithm = altered(algorithm, case)
     shop = Workshop(learner, case.trainer, case.solver, train, parts, None, algorithm.uplink.link, case.seed, RUN)
     executor = InProcess([make_worker(algorithm, shop) for _ in range(case.workers)])
     evaluator = Evaluator(learner, train, task.metrics, every=1, rounds=10**9)

@@ -68,7 +68,7 @@ def test_rate_zero_equals_no_memory():
     x = torch.linspace(-1, 2, DIM, dtype=torch.float64)
     stream = key(0, "uplink", 1, 2)
     sent, plain = frozen.send(x, torch.zeros_like(x), stream), memoryless.send(x, None, stream)
-    assert torch.equal(sent.received, plain.received)
+    assert torch.equal(sent.change, plain.change)
     assert sent.frame == plain.frame
     assert not sent.memory.any()
 

@@ -10,10 +10,10 @@ from fedkd_compression.codecs import rice
 from fedkd_compression.errors import OperatorError, WireError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from fedkd_compression.arrays import Counts, Octets
 
 
-def encode_positions(positions: NDArray[np.int64], dim: int) -> bytes:
+def encode_positions(positions: Counts, dim: int) -> bytes:
     """Strictly increasing positions [k] in [0, dim).
 
     Raises:
@@ -28,7 +28,7 @@ def encode_positions(positions: NDArray[np.int64], dim: int) -> bytes:
     return rice.encode(numbers, rice.parameter(numbers)[0])
 
 
-def decode_positions(data: NDArray[np.uint8], count: int, dim: int) -> NDArray[np.int64]:
+def decode_positions(data: Octets, count: int, dim: int) -> Counts:
     """Read ``count`` positions, int64 [count].
 
     Raises:
@@ -36,7 +36,7 @@ def decode_positions(data: NDArray[np.uint8], count: int, dim: int) -> NDArray[n
     """
     if count == 0:
         return np.empty(0, np.int64)
-    positions: NDArray[np.int64] = np.cumsum(rice.decode(data, count).astype(np.int64) + 1) - 1
+    positions: Counts = np.cumsum(rice.decode(data, count).astype(np.int64) + 1) - 1
     if positions[-1] >= dim:
         raise WireError(f"frame: a position is not below dim={dim}")
     return positions

@@ -11,33 +11,38 @@ from fedkd_compression import kernels
 from fedkd_compression.errors import WireError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from fedkd_compression.arrays import Counts, Octets, Words
 
 _WIDEST = 31
 
 
-def parameter(numbers: NDArray[np.uint32]) -> tuple[int, int]:
+def parameter(numbers: Words) -> tuple[int, int]:
     """The k that makes numbers [m] shortest, and their size in bytes then."""
-    mean = float(numbers.mean(dtype=np.float64))
+    return parameter_of_counts(numbers, np.ones(len(numbers), np.int64))
+
+
+def parameter_of_counts(numbers: Words, counts: Counts) -> tuple[int, int]:
+    """The same for each of numbers [m] as often as counts [m] say."""
+    total = int(counts.sum())
+    mean = float(numbers @ counts.astype(np.float64)) / max(total, 1)
     near = round(log2(max(log(2) * mean, 1.0)))
     candidates = range(max(0, near - 1), min(_WIDEST, near + 1) + 1)
-    return min(((k, size(numbers, k)) for k in candidates), key=lambda found: found[1])
+    return min(((k, _size(numbers, counts, total, k)) for k in candidates), key=lambda found: found[1])
 
 
-def size(numbers: NDArray[np.uint32], k: int) -> int:
-    """Bytes of numbers [m] with parameter k."""
-    unary = int((numbers >> np.uint32(k)).sum(dtype=np.uint64)) + len(numbers)
-    return 1 + (len(numbers) * k + 7) // 8 + (unary + 7) // 8
+def _size(numbers: Words, counts: Counts, total: int, k: int) -> int:
+    unary = int((numbers >> np.uint32(k)) @ counts) + total
+    return 1 + (total * k + 7) // 8 + (unary + 7) // 8
 
 
-def encode(numbers: NDArray[np.uint32], k: int) -> bytes:
+def encode(numbers: Words, k: int) -> bytes:
     """One byte for k, the low bits, the unary part."""
     low = kernels.backend().pack(numbers, k)
     high = kernels.backend().unary_pack(numbers >> np.uint32(k))
     return bytes((k,)) + low.tobytes() + high.tobytes()
 
 
-def decode(data: NDArray[np.uint8], count: int) -> NDArray[np.uint32]:
+def decode(data: Octets, count: int) -> Words:
     """Read ``count`` numbers, uint32 [count].
 
     Raises:

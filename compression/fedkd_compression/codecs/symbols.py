@@ -8,70 +8,86 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedkd_compression import kernels
-from fedkd_compression.codecs import rice, varint
+from fedkd_compression.codecs import folding, model, rans, rice, varint
 from fedkd_compression.errors import WireError
+from fedkd_compression.kernels.portable.counts import REACH
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from fedkd_compression.arrays import Counts, Octets, Rules, Symbols
 
-    Contexts = Callable[[], NDArray[np.uint8]]
+    Contexts = Callable[[], Octets]
 
 CONSTANT, FIXED, RICE, RANS = range(4)
+_EMPTY = np.empty(0, np.uint8)
+_CELLS = np.arange(-REACH, REACH + 1, dtype=np.int32)
+_FOLDED = folding.folded(_CELLS)
+_OVERHEAD = 20.0
+"""Bytes of an entropy-coded stream that its model does not count: shape, states, rounding."""
 
 
-def encode_symbols(symbols: NDArray[np.int32], contexts: Contexts | None) -> bytes:
-    """Code symbols [m]; ``contexts`` draws uint8 [m] that the receiver has too."""
+def encode_symbols(symbols: Symbols, contexts: Contexts | None) -> bytes:
+    """Code symbols [m], int8 or int32; ``contexts`` draws uint8 [m] that the receiver has too."""
     if len(symbols) == 0:
         return b""
-    least, most = int(symbols.min()), int(symbols.max())
+    shared = _EMPTY if contexts is None else contexts()
+    counts = kernels.backend().count(symbols, shared)
+    total = counts.sum(axis=0)
+    if total[-1]:
+        least, most = int(symbols.min()), int(symbols.max())
+    else:
+        present = np.flatnonzero(total)
+        least, most = int(present[0]) - REACH, int(present[-1]) - REACH
     if least == most:
         return bytes((CONSTANT,)) + varint.put(varint.folded(least))
+    chosen = model.best(counts, contexts is not None)
     width = (most - least).bit_length()
-    fixed = 1 + len(varint.put(varint.folded(least))) + 1 + (len(symbols) * width + 7) // 8
-    folded = _folded(symbols)
-    k, size = rice.parameter(folded)
-    if size < fixed:
-        return bytes((RICE,)) + rice.encode(folded, k)
-    shifted = (symbols.astype(np.int64) - least).astype(np.uint32)
-    head = bytes((FIXED,)) + varint.put(varint.folded(least)) + bytes((width,))
-    return head + kernels.backend().pack(shifted, width).tobytes()
+    fixed = 7 + len(symbols) * width / 8
+    k, rice_size = _rice(symbols, total)
+    if chosen.bytes + _OVERHEAD < min(fixed, rice_size):
+        return bytes((RANS,)) + rans.encode(symbols, shared, chosen)
+    if rice_size < fixed:
+        return bytes((RICE,)) + rice.encode(folding.folded(symbols.astype(np.int32)), k)
+    return bytes((FIXED,)) + _fixed(symbols, least, width)
 
 
-def decode_symbols(data: NDArray[np.uint8], count: int, contexts: Contexts | None) -> NDArray[np.int32]:
-    """Read ``count`` symbols, int32 [count].
+def decode_symbols(data: Octets, count: int, contexts: Contexts | None) -> Symbols:
+    """Read ``count`` symbols [count], int32, or int8 if all fit.
 
     Raises:
         WireError: the data are no code of ``count`` symbols.
     """
     if count == 0:
         return np.empty(0, np.int32)
-    if len(data) == 0:
-        raise WireError("frame: symbols are missing")
-    code, body = data[0], data[1:]
-    if code == CONSTANT:
-        value, _ = varint.take(memoryview(body), 0)
-        return _checked(np.full(count, varint.unfolded(value), np.int64))
+    if len(data) == 0 or data[0] > RANS:
+        raise WireError("frame: symbols are missing or in an unknown code")
+    code, body = int(data[0]), data[1:]
+    if code == RANS:
+        return rans.decode(body, count, contexts)
     if code == RICE:
-        return _unfolded(rice.decode(body, count))
-    if code == FIXED:
-        least, at = varint.take(memoryview(body), 0)
-        width = int(body[at]) if at < len(body) else 33
-        if width > 32 or len(body) - at - 1 < (count * width + 7) // 8:
-            raise WireError(f"frame: {count} symbols of fixed width are cut off")
-        values = kernels.backend().unpack(body[at + 1 :], count, width)
-        return _checked(values.astype(np.int64) + varint.unfolded(least))
-    raise WireError(f"frame: symbol code {code} is unknown")
+        return folding.unfolded(rice.decode(body, count))
+    least, at = varint.take(body, 0)
+    if code == CONSTANT:
+        return _checked(np.full(count, varint.unfolded(least), np.int64))
+    width = int(body[at]) if at < len(body) else 33
+    if width > 32 or len(body) - at - 1 < (count * width + 7) // 8:
+        raise WireError(f"frame: {count} symbols of fixed width are cut off")
+    values = kernels.backend().unpack(body[at + 1 :], count, width)
+    return _checked(values.astype(np.int64) + varint.unfolded(least))
 
 
-def _checked(values: NDArray[np.int64]) -> NDArray[np.int32]:
-    if len(values) and not -(1 << 31) <= int(values.min()) <= int(values.max()) < 1 << 31:
+def _rice(symbols: Symbols, total: Counts) -> tuple[int, float]:
+    """The Rice parameter and size: from the counts, or from the symbols when some are beyond the counts' reach."""
+    if total[-1]:
+        return rice.parameter(folding.folded(symbols.astype(np.int32)))
+    return rice.parameter_of_counts(_FOLDED, total[:-1])
+
+
+def _fixed(symbols: Symbols, least: int, width: int) -> bytes:
+    shifted = (symbols.astype(np.int64) - least).astype(np.uint32)
+    return varint.put(varint.folded(least)) + bytes((width,)) + kernels.backend().pack(shifted, width).tobytes()
+
+
+def _checked(values: Counts) -> Rules:
+    if not -(1 << 31) <= int(values.min()) <= int(values.max()) < 1 << 31:
         raise WireError("frame: a symbol exceeds 32 bits")
     return values.astype(np.int32)
-
-
-def _folded(symbols: NDArray[np.int32]) -> NDArray[np.uint32]:
-    return ((symbols << 1) ^ (symbols >> 31)).view(np.uint32)
-
-
-def _unfolded(numbers: NDArray[np.uint32]) -> NDArray[np.int32]:
-    return ((numbers >> np.uint32(1)) ^ (np.uint32(0) - (numbers & np.uint32(1)))).view(np.int32)

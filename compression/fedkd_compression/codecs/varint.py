@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fedkd_compression.errors import WireError
+
+if TYPE_CHECKING:
+    from fedkd_compression.arrays import Octets
 
 _LONGEST = 9
 
@@ -17,7 +22,7 @@ def put(number: int) -> bytes:
     return bytes(out)
 
 
-def take(data: bytes | memoryview, at: int) -> tuple[int, int]:
+def take(data: bytes | Octets, at: int) -> tuple[int, int]:
     """The number that starts at ``at``, and where it ends.
 
     Raises:
@@ -27,7 +32,7 @@ def take(data: bytes | memoryview, at: int) -> tuple[int, int]:
     for i in range(_LONGEST):
         if at + i >= len(data):
             raise WireError(f"frame: a number at byte {at} is cut off")
-        octet = data[at + i]
+        octet = int(data[at + i])
         number |= (octet & 0x7F) << (7 * i)
         if octet < 0x80:
             return number, at + i + 1

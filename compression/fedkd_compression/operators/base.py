@@ -23,6 +23,7 @@ class Traits:
         lossless: the received bits are the sent bits.
         additive: C(x) + C(y) = C(x + y) under one key, up to rounding.
         fixed_size: the size of a frame depends on dim and dtype alone.
+        narrow: ``decode`` takes symbols in int8, too, as they come when all fit.
     """
 
     unbiased: bool = False
@@ -30,6 +31,7 @@ class Traits:
     lossless: bool = False
     additive: bool = False
     fixed_size: bool = False
+    narrow: bool = False
 
 
 class Operator(ABC):

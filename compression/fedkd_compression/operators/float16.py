@@ -39,7 +39,7 @@ class Float16(Operator):
         values = rows.to(torch.float16)
         if torch.isinf(values).any():
             peak = float(rows.abs().max())
-            raise OperatorError(f"Float16: |x|={peak:g} exceeds {_LARGEST:g}; scale the rows or choose another operator")
+            raise OperatorError(f"Float16: |x|={peak:g} exceeds {_LARGEST:g}; scale the rows down")
         return Code(values=values)
 
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,10 +11,12 @@ from fedkd_compression import kernels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from fedkd_compression.arrays import Floats
+
 _SAFE = (1e-280, 1e300)
 
 
-def l2_norms(rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def l2_norms(rows: Floats) -> NDArray[np.float64]:
     """Euclidean norm of every row [n, d], float64 [n], summed in a fixed order."""
     squares = kernels.backend().squares(rows)
     norms = np.sqrt(squares)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fedkd_compression.keys import Key
 
 _MOST = 1 << 20
+_NARROW = 127
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class QSGD(Operator):
 
     levels: int
     norm: Literal["l2", "max"] = "l2"
-    traits: ClassVar[Traits] = Traits(unbiased=True)
+    traits: ClassVar[Traits] = Traits(unbiased=True, narrow=True)
 
     def __post_init__(self) -> None:
         if not 1 <= self.levels <= _MOST:
@@ -56,8 +58,9 @@ class QSGD(Operator):
         norms = l2_norms(data) if self.norm == "l2" else kernels.backend().peaks(data)
         with np.errstate(over="ignore"):
             sent = norms.astype(data.dtype)
-        symbols = kernels.backend().levels_encode(data, sent, self.levels, key.array())
-        return Code(torch.from_numpy(symbols), side=torch.from_numpy(sent[:, None]))
+        symbols = np.empty(data.shape, np.int8 if self.levels < _NARROW else np.int32)
+        kernels.backend().levels_encode(data, sent, self.levels, key.array(), symbols)
+        return Code(torch.from_numpy(symbols), side=torch.from_numpy(sent.reshape(-1, 1)))
 
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:
         """The levels times the norm."""
@@ -68,5 +71,5 @@ class QSGD(Operator):
     def omega(self, dim: int) -> float:
         """The bound of the class's docstring."""
         if self.norm == "l2":
-            return min(dim / self.levels**2, dim**0.5 / self.levels)
-        return ((1 + max(dim - 1, 0) / self.levels**2) ** 0.5 - 1) / 2
+            return min(dim / self.levels**2, math.sqrt(dim) / self.levels)
+        return (math.sqrt(1 + max(dim - 1, 0) / self.levels**2) - 1) / 2

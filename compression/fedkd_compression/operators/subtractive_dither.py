@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -16,13 +16,14 @@ from fedkd_compression.operators.checks import expect_side, expect_symbols
 from fedkd_compression.operators.norms import l2_norms
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
+    from fedkd_compression.arrays import Floats
     from fedkd_compression.keys import Key
 
 _FINEST = 2.0**-12
 _LARGEST_SYMBOL = 2.0**22
+_NARROW = 127
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class SubtractiveDither(Operator):
     """
 
     step: float
-    traits: ClassVar[Traits] = Traits(unbiased=True, exact=True)
+    traits: ClassVar[Traits] = Traits(unbiased=True, exact=True, narrow=True)
 
     def __post_init__(self) -> None:
         if not _FINEST <= self.step <= 1 / _FINEST:
@@ -57,8 +58,12 @@ class SubtractiveDither(Operator):
         """Encode rows [n, d] and decode them in the same pass."""
         data = rows.numpy()
         steps = self._spacings(data)
-        symbols, received = kernels.backend().dither_encode(data, steps, key.array())
-        return Code(torch.from_numpy(symbols), side=torch.from_numpy(steps[:, None])), torch.from_numpy(received)
+        # A bound on |q|; the spacing is infinite when it overflows, and is then refused with the received rows.
+        narrow = bool((kernels.backend().peaks(data) < steps.astype(np.float64) * (_NARROW - 1)).all())
+        symbols = np.empty(data.shape, np.int8 if narrow else np.int32)
+        received = kernels.backend().dither_encode(data, steps, key.array(), symbols)
+        code = Code(torch.from_numpy(symbols), side=torch.from_numpy(steps.reshape(-1, 1)))
+        return code, torch.from_numpy(received)
 
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:
         """The grid points, without the shift."""
@@ -78,10 +83,12 @@ class SubtractiveDither(Operator):
         """A row with one non-zero coordinate has symbols of sqrt(dim)/step, which must be exact."""
         if dim**0.5 / self.step > _LARGEST_SYMBOL:
             least = dim**0.5 / _LARGEST_SYMBOL
-            raise OperatorError(f"SubtractiveDither: step={self.step:g} is too fine for dim={dim}; choose step >= {least:.3g}")
+            raise OperatorError(
+                f"SubtractiveDither: step={self.step:g} is too fine for dim={dim}; choose step >= {least:.3g}"
+            )
 
-    def _spacings(self, data: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """step RMS(x) in the rows' dtype [n]; never so small that the grid itself would be inexact, 0 for zero rows."""
+    def _spacings(self, data: Floats) -> Floats:
+        """Step RMS(x) in the rows' dtype [n]; never so small that the grid itself would be inexact, 0 for zero rows."""
         spacing = l2_norms(data) * (self.step / max(data.shape[1], 1) ** 0.5)
         least = np.finfo(data.dtype).smallest_normal
         held = np.where(spacing > 0, np.maximum(spacing, least), 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedkd.data.sources.digits import Digits
 from fedkd.data.sources.fashion import Fashion
+from fedkd.data.sources.held_out import HeldOut
 from fedkd.data.sources.hierarchical import Hierarchical
 from fedkd.data.sources.images import Images
 from fedkd.data.sources.libsvm import Libsvm
@@ -14,6 +15,7 @@ from fedkd.data.sources.synthetic import SyntheticLeastSquares, SyntheticLogisti
 __all__ = [
     "Digits",
     "Fashion",
+    "HeldOut",
     "Hierarchical",
     "Images",
     "Libsvm",

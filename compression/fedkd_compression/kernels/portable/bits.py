@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from fedkd_compression.arrays import Octets, Words
 
 
-def pack(values: NDArray[np.uint32], width: int) -> NDArray[np.uint8]:
+def pack(values: Words, width: int) -> Octets:
     """The low ``width`` bits of each value, one after another, uint8 [ceil(m width / 8)]."""
     if width == 0:
         return np.empty(0, np.uint8)
@@ -18,7 +18,7 @@ def pack(values: NDArray[np.uint32], width: int) -> NDArray[np.uint8]:
     return np.packbits(np.unpackbits(octets, axis=1, bitorder="little")[:, :width].reshape(-1), bitorder="little")
 
 
-def unpack(data: NDArray[np.uint8], count: int, width: int) -> NDArray[np.uint32]:
+def unpack(data: Octets, count: int, width: int) -> Words:
     """Read ``count`` values; ``data`` holds at least count * width bits."""
     padded = np.zeros((count, 32), np.uint8)
     if width and count:
@@ -26,7 +26,7 @@ def unpack(data: NDArray[np.uint8], count: int, width: int) -> NDArray[np.uint32
     return np.packbits(padded, axis=1, bitorder="little").reshape(-1).view("<u4").astype(np.uint32, copy=False)
 
 
-def unary_pack(values: NDArray[np.uint32]) -> NDArray[np.uint8]:
+def unary_pack(values: Words) -> Octets:
     """Each value as that many zeros and a one."""
     ends = np.cumsum(values.astype(np.int64) + 1)
     marks = np.zeros(int(ends[-1]) if len(ends) else 0, np.uint8)
@@ -34,7 +34,7 @@ def unary_pack(values: NDArray[np.uint32]) -> NDArray[np.uint8]:
     return np.packbits(marks, bitorder="little")
 
 
-def unary_unpack(data: NDArray[np.uint8], count: int) -> NDArray[np.uint32] | None:
+def unary_unpack(data: Octets, count: int) -> Words | None:
     """Read ``count`` values, or None when the data end before; what follows them is ignored."""
     ends = np.flatnonzero(np.unpackbits(data, bitorder="little"))[:count]
     if len(ends) < count:

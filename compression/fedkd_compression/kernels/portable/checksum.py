@@ -1,7 +1,7 @@
-"""A 32-bit checksum in 32 lanes, after the manner of xxHash32: add, multiply, rotate, multiply.
+"""A 32-bit checksum in 64 lanes, after the manner of xxHash32: multiply, add, rotate, multiply.
 
-Every step is a bijection of the state for fixed data and of the data for a fixed state, so any change
-confined to one 32-bit word changes the result.
+Every step is a bijection of the state for fixed data, and of the data for a fixed state; lanes are folded in pairs,
+a fold being a bijection of either. So any change confined to one 32-bit word changes the result.
 """
 
 from __future__ import annotations
@@ -11,28 +11,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from fedkd_compression.arrays import Octets, Words
 
-LANES = 32
+LANES = 64
 _P1, _P2, _P3 = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D)
-_CHUNK = 1 << 12
 
 
-def _rotated(x: NDArray[np.uint32], by: int) -> NDArray[np.uint32]:
-    return (x << np.uint32(by)) | (x >> np.uint32(32 - by))
+def started() -> Words:
+    """The lanes before any data."""
+    return np.arange(1, LANES + 1, dtype=np.uint32) * _P3
 
 
-def checksum(data: NDArray[np.uint8], seed: int) -> int:
+def absorbed(lanes: Words, block: Words) -> Words:
+    """The lanes after a block of one word a lane."""
+    mixed = lanes + block * _P2
+    return (mixed << np.uint32(13) | mixed >> np.uint32(19)) * _P1
+
+
+def merged(lanes: Words, size: int, seed: int) -> int:
+    """The lanes folded into 32 bits, with the number of bytes and the seed."""
+    while len(lanes) > 1:
+        half = len(lanes) // 2
+        lanes = absorbed(lanes[:half], lanes[half:])
+    total = (int(lanes[0]) ^ seed) & 0xFFFFFFFF
+    total = ((total ^ total >> 15) * int(_P2) + size) & 0xFFFFFFFF
+    total = (total ^ total >> 13) * int(_P3) & 0xFFFFFFFF
+    return total ^ total >> 16
+
+
+def checksum(data: Octets, seed: int) -> int:
     """The checksum of bytes [m] and a 32-bit seed."""
-    size = len(data)
-    padded = np.zeros(-(-size // (4 * LANES)) * 4 * LANES, np.uint8)
-    padded[:size] = data
-    lanes = np.arange(1, LANES + 1, dtype=np.uint32) * _P3
-    for block in padded.view("<u4").astype(np.uint32, copy=False).reshape(-1, LANES):
-        lanes = _rotated(lanes + block * _P2, 13) * _P1
-    total = (size * int(_P3) + seed) & 0xFFFFFFFF
-    for lane in lanes.tolist():
-        total = ((total ^ lane) * int(_P1) + int(_P2)) & 0xFFFFFFFF
-        total ^= total >> 15
-    total = (total ^ (total >> 13)) * int(_P3) & 0xFFFFFFFF
-    return total ^ (total >> 16)
+    padded = np.zeros(-(-len(data) // (4 * LANES)) * 4 * LANES, np.uint8)
+    padded[: len(data)] = data
+    lanes = started()
+    for block in padded.view(np.uint32).reshape(-1, LANES):
+        lanes = absorbed(lanes, block)
+    return merged(lanes, len(data), seed)

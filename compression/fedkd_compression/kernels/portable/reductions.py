@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from fedkd_compression.arrays import Floats
+
 LANES = 64
 
 
-def squares(rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def squares(rows: Floats) -> NDArray[np.float64]:
     """Sum of squares of every row [n, d], float64 [n]; coordinate j is added in lane j mod 64."""
     count, dim = rows.shape
     lanes = np.zeros((count, LANES))
@@ -27,11 +29,12 @@ def squares(rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return lanes[:, 0]
 
 
-def peaks(rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def peaks(rows: Floats) -> NDArray[np.float64]:
     """Largest absolute value of every row [n, d], float64 [n]; 0 when d = 0."""
-    return np.abs(rows).max(axis=1, initial=0).astype(np.float64)
+    largest: NDArray[np.float64] = np.abs(rows).max(axis=1, initial=0).astype(np.float64)
+    return largest
 
 
-def all_finite(values: NDArray[np.floating[Any]]) -> bool:
-    """Whether no value [m] is NaN or infinite."""
-    return bool(np.isfinite(values).all())
+def all_finite(rows: Floats) -> bool:
+    """Whether no value [n, d] is NaN or infinite."""
+    return bool(np.isfinite(rows).all())

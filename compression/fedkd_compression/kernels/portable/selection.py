@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from fedkd_compression.arrays import Counts, Unsigned
 
 
-def largest(magnitudes: NDArray[np.unsignedinteger[Any]], count: int) -> NDArray[np.int64]:
+def largest(magnitudes: Unsigned, count: int) -> Counts:
     """Increasing positions of the ``count`` largest of [d], int64 [count]; of equal ones the first."""
     dim = len(magnitudes)
     if count == 0 or count == dim:

@@ -18,11 +18,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from fedkd_compression.arrays import Keys, Octets, Words
+
 _CHUNK = 1 << 20
 _COUNTER, _FIRST, _SECOND = np.uint32(0x9E3779B9), np.uint32(0x21F0AAAD), np.uint32(0xD35A2D97)
 
 
-def hashed(key: np.uint64, start: int, stop: int) -> NDArray[np.uint32]:
+def hashed(key: np.uint64, start: int, stop: int) -> Words:
     """Words start .. stop of one stream, uint32 [stop - start]."""
     low, high = np.uint32(int(key) & 0xFFFFFFFF), np.uint32(int(key) >> 32)
     x = np.arange(start, stop, dtype=np.uint64).astype(np.uint32)
@@ -37,7 +39,7 @@ def hashed(key: np.uint64, start: int, stop: int) -> NDArray[np.uint32]:
     return x
 
 
-def words(keys: NDArray[np.uint64], count: int) -> NDArray[np.uint32]:
+def words(keys: Keys, count: int) -> Words:
     """The first words of every stream, uint32 [n, count]."""
     out = np.empty((len(keys), count), np.uint32)
     for row, key in zip(out, keys, strict=True):
@@ -47,27 +49,27 @@ def words(keys: NDArray[np.uint64], count: int) -> NDArray[np.uint32]:
     return out
 
 
-def uniforms(keys: NDArray[np.uint64], count: int) -> NDArray[np.float32]:
+def uniforms(keys: Keys, count: int) -> NDArray[np.float32]:
     """Multiples of 2^-24 in [0, 1), float32 [n, count]."""
     return uniform_of(words(keys, count))
 
 
-def dither(keys: NDArray[np.uint64], count: int) -> NDArray[np.float32]:
+def dither(keys: Keys, count: int) -> NDArray[np.float32]:
     """Odd multiples of 2^-25 in (-1/2, 1/2), float32 [n, count]."""
     return dither_of(words(keys, count))
 
 
-def bins(keys: NDArray[np.uint64], count: int) -> NDArray[np.uint8]:
+def bins(keys: Keys, count: int) -> Octets:
     """The top four bits of every word, uint8 [n, count]: sixteen bins of the dither."""
     return (words(keys, count) >> np.uint32(28)).astype(np.uint8)
 
 
-def uniform_of(drawn: NDArray[np.uint32]) -> NDArray[np.float32]:
+def uniform_of(drawn: Words) -> NDArray[np.float32]:
     """A word as a uniform."""
     return (drawn >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-def dither_of(drawn: NDArray[np.uint32]) -> NDArray[np.float32]:
+def dither_of(drawn: Words) -> NDArray[np.float32]:
     """A word as a dither: with m its top 24 bits, (2 m + 1 - 2^24) 2^-25."""
     odd = ((drawn >> np.uint32(8)) * np.uint32(2) + np.uint32(1)).astype(np.int32) - np.int32(1 << 24)
     return odd.astype(np.float32) * np.float32(2.0**-25)

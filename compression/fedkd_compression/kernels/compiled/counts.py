@@ -1,0 +1,39 @@
+"""How often each symbol occurs in each context, compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fedkd_compression.kernels.compiled.compiler import compiled
+
+if TYPE_CHECKING:
+    from fedkd_compression.arrays import Counts, Octets, Symbols, Words
+
+
+u32, word = np.uint32, np.uintp
+
+
+@compiled
+def cell_of(symbol: np.signedinteger[Any]) -> np.uint32:
+    """The cell of a symbol."""
+    cell = u32(np.int32(symbol) + np.int32(127))
+    return cell if cell < u32(255) else u32(255)
+
+
+@compiled
+def _count(symbols: Symbols, contexts: Octets, copies: Words) -> None:
+    # Four copies of the counters, for equal neighbours would wait for each other.
+    shared = contexts.size > 0
+    for i in range(symbols.size):
+        at = word(i)
+        row = word(contexts[at]) & word(15) if shared else word(0)
+        copies[at & word(3), row, word(cell_of(symbols[at]))] += u32(1)
+
+
+def count(symbols: Symbols, contexts: Octets) -> Counts:
+    """How often each cell occurs in each context, int64 [16, 256]."""
+    _count(symbols, contexts, copies := np.zeros((4, 16, 256), np.uint32))
+    total: Counts = copies.sum(axis=0, dtype=np.int64)
+    return total

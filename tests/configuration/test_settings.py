@@ -1,0 +1,87 @@
+"""A whole configuration: ranges of the top-level keys, and what cannot work together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fedkd.compose import compose
+from fedkd.configuration import Settings, check
+from fedkd.errors import ConfigurationError
+
+SUPERVISED = ("data=digits", "task=supervised")
+
+
+def checked(*overrides: str) -> Settings:
+    settings = Settings.of(compose(overrides))
+    check(settings)
+    return settings
+
+
+def test_the_main_job_is_sound() -> None:
+    settings = checked()
+    assert (settings.algorithm.name, settings.resume, settings.compare) == ("MCM", None, {})
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed=-1", "seed=-1 is below 0; choose seed >= 0"),
+        ("rounds=0", "rounds=0 is below 1; choose rounds >= 1"),
+        ("clients=0", "clients=0 is below 1; choose clients >= 1"),
+        ("evaluate_every=0", "evaluate_every=0 is below 1; choose evaluate_every >= 1"),
+        ("checkpoint_every=-1", "checkpoint_every=-1 is below 0; choose checkpoint_every >= 0"),
+        ("threads=0", "threads=0 is below 1; choose threads >= 1"),
+        ("rounds=1.5", "rounds=1.5: expected an integer; change rounds"),
+        ("plugins=[1]", "plugins[0]=1: expected a text; change plugins[0]"),
+        ("seeds=1", "seeds: unknown key; did you mean seed?"),
+    ],
+)
+def test_top_level_keys_have_bounds(override: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        checked(override)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fault", "fix"),
+    [
+        (["uplink=rand_k", "uplink.operator.k=100000"], "RandK: k=100000 exceeds dim=", "choose k <= dim"),
+        (["downlink=rand_k", "downlink.operator.k=100000"], "RandK: k=100000 exceeds dim=", "choose k <= dim"),
+        (["uplink.memory.rate=0.95"], "Shift: rate=0.95 is outside (0, 0.9231]", "choose rate = auto"),
+        (["downlink.memory.rate=0"], "Shift: rate=0 is outside (0, ", "choose rate = auto"),
+        (["uplink=top_k"], "Shift: rate=auto needs an unbiased operator", "choose rate = 1"),
+        (["clients=100000"], "clients=100000 exceeds the ", "choose clients <= "),
+        (["participation=fixed", "participation.size=21"], "FixedCohort: size=21 exceeds clients=20", "choose size"),
+        (["participation=bernoulli", "participation.p=0"], "p=0 is outside (0, 1]", "choose p in it"),
+        (["partitioner.alpha=-1"], "alpha=-1.0", "choose alpha > 0"),
+        (["data=npz", "data.path=/nowhere.npz"], "Npz: /nowhere.npz is missing", "set data.path"),
+        (["data=libsvm", "data.path=/nowhere.svm"], "/nowhere.svm", "set"),
+        (["data=fashion", "data.path=/nowhere"], "/nowhere", "set"),
+        (["model=none"], "model: none, but this task trains a network", "choose model=mlp"),
+        (["teacher=global_model"], "teacher: given, but this task learns from labels alone", "choose teacher=none"),
+        (["task=distillation"], "teacher: none, but task=distillation needs one", "choose teacher=pretrained"),
+        (["algorithm.compresses=step", "algorithm.sent_to=each"], "no common model", "choose sent_to = all"),
+        (["server.step_size=-1"], "step_size=-1", "choose"),
+        (["solver.momentum=1"], "momentum=1 is outside [0, 1)", "choose momentum"),
+    ],
+)
+def test_what_cannot_work_is_answered_with_value_bound_and_fix(overrides: list[str], fault: str, fix: str) -> None:
+    teacher = ["teacher=none"] if overrides == ["task=distillation"] else []
+    with pytest.raises(ConfigurationError) as caught:
+        checked(*SUPERVISED, *overrides, *teacher)
+    message = str(caught.value)
+    assert fault in message
+    assert fix in message
+    assert "\n" not in message
+
+
+def test_a_missing_value_is_one_line() -> None:
+    with pytest.raises(ConfigurationError, match=r"^data\.path: missing; give it a value$"):
+        checked("data=npz")
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no manifest.json there; name the folder of a run$"):
+        checked(f"resume={tmp_path}")

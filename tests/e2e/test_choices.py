@@ -1,0 +1,100 @@
+"""Every choice of every group runs: two rounds, finite results, a readable run folder."""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedkd.records import read_reports
+from tests.e2e.runs import DIGITS, ROOT, SMALL, STUDENT, SUPERVISED, TEACHER, TINY, run
+
+pytestmark = pytest.mark.e2e
+
+CONVEX = (*SMALL, "data.samples_per_client=20", "data.dim=5")
+SKEWED = (*SMALL, *STUDENT, "task=supervised", "partitioner=iid")
+NEEDS = {
+    "data/auto": ("data.samples=200", "data.public=200", "data.test=100"),
+    "data/mnist5k": ("data.samples=200", "data.public=200", "data.test=100"),
+    "data/fashion": ("data.path={files}", "data.samples=60", "data.public=20"),
+    "data/hierarchical": ("data.groups=2", "data.classes_per_group=2", "data.samples_per_class=20"),
+    "data/libsvm": ("data.path={files}/data.svm",),
+    "data/npz": ("data.path={files}/data.npz", "data.test_fraction=0.2"),
+    "downlink/float16": ("downlink.memory.rate=1",),
+    "downlink/rand_k": ("downlink.operator.k=50",),
+    "downlink/top_k": ("downlink.memory.rate=1",),
+    "participation/fixed": ("participation.size=2",),
+    "uplink/float16": ("uplink.memory.rate=1",),
+    "uplink/rand_k": ("uplink.operator.k=50",),
+    "uplink/top_k": ("uplink.memory.rate=1",),
+}
+"""What a choice cannot do without at this size."""
+BASES = {
+    "data": SKEWED,
+    "data/digits": (*SKEWED, *DIGITS[1:]),
+    "data/least_squares": (*CONVEX, "task=least_squares"),
+    "data/libsvm": (*SMALL, "task=logistic", "partitioner=iid"),
+    "data/logistic": (*CONVEX, "task=logistic"),
+    "algorithm": TINY,
+    "model": (*SMALL, *DIGITS, "task=supervised"),
+    "model/none": (*CONVEX, "task=least_squares"),
+    "partitioner/natural_id": (*CONVEX, "task=logistic"),
+    "task/distillation": TINY,
+    "task/least_squares": CONVEX,
+    "task/logistic": CONVEX,
+    "teacher": (*TINY[: -len(TEACHER)],),
+    "teacher/local": TINY,
+    "teacher/pretrained": TINY,
+    "teacher/none": SUPERVISED,
+}
+"""The run in which a choice is tried, where it is not the supervised one."""
+ONLY_BY_NAME = ("hydra", "experiment")
+CHOICES = sorted(
+    f"{path.parent.name}/{path.stem}"
+    for path in (ROOT / "configs").glob("*/*.yaml")
+    if path.parent.name not in ONLY_BY_NAME
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data of a user's own: images as idx files, a libsvm file, an npz file."""
+    folder, random = tmp_path_factory.mktemp("files"), np.random.default_rng(0)
+    for part, count in (("train", 80), ("t10k", 20)):
+        images = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">4i", 2051, count, 28, 28) + images.tobytes())
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, count) + labels.tobytes())
+    rows = [f"{1 if i % 2 else -1} 1:{i / 60:.3f} 3:{(i % 7) / 7:.3f}" for i in range(60)]
+    (folder / "data.svm").write_text("\n".join(rows) + "\n")
+    x, y = random.standard_normal((60, 6), dtype=np.float32), np.arange(60) % 3
+    np.savez(folder / "data.npz", x=x, y=y)
+    return folder
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_two_rounds_run(choice: str, tmp_path: Path, files: Path) -> None:
+    group, name = choice.split("/")
+    base = BASES.get(choice, BASES.get(group, SUPERVISED))
+    needs = [item.format(files=files) for item in NEEDS.get(choice, ())]
+    outcome = run(tmp_path, [*base, f"{group}={name}", *needs])
+    assert (outcome.reason, outcome.rounds, outcome.message) == ("finished", 2, "")
+    reports = read_reports(tmp_path)
+    assert [report.round for report in reports] == [0, 1]
+    assert all(math.isfinite(value) for report in reports for value in report.metrics.values())
+    assert all(report.bytes_total > 0 and not report.missing for report in reports)
+
+
+def test_the_tables_name_choices_that_exist() -> None:
+    groups = {choice.split("/")[0] for choice in CHOICES}
+    assert {name for name in (*NEEDS, *BASES) if "/" in name} <= set(CHOICES)
+    assert {name for name in BASES if "/" not in name} <= groups
+
+
+@pytest.mark.parametrize("algorithm", ["artemis", "dore", "rand_mcm", "sgd"])
+@pytest.mark.parametrize("task", ["least_squares", "logistic"])
+def test_algorithms_run_on_convex_tasks(algorithm: str, task: str, tmp_path: Path) -> None:
+    assert run(tmp_path, [*CONVEX, f"task={task}", f"algorithm={algorithm}"]).reason == "finished"

@@ -1,0 +1,84 @@
+"""The same seed gives the same bits, also when a run is cut in two."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fedkd import checkpoint
+from fedkd.errors import ConfigurationError
+from tests.e2e.runs import SUPERVISED, TINY, manifest_of, resume, rounds_of, run
+
+pytestmark = pytest.mark.e2e
+
+PARTIAL = ("participation=bernoulli", "participation.p=0.6")
+
+
+def test_same_seed_same_bits_another_seed_another_model(tmp_path: Path) -> None:
+    runs = {name: tmp_path / name for name in ("first", "again", "other")}
+    digests = [
+        run(runs[name], [*TINY, f"seed={seed}"]).model_sha256 for name, seed in zip(runs, (3, 3, 4), strict=True)
+    ]
+    assert digests[0] == digests[1] != digests[2]
+    assert rounds_of(runs["first"]) == rounds_of(runs["again"]) != rounds_of(runs["other"])
+    assert (runs["first"] / "model.safetensors").read_bytes() == (runs["again"] / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("algorithm", ["mcm", "dore", "rand_mcm", "doublesqueeze"])
+def test_two_rounds_and_two_more_are_four(algorithm: str, tmp_path: Path) -> None:
+    overrides = [*SUPERVISED, *PARTIAL, f"algorithm={algorithm}", "server=momentum"]
+    whole = run(tmp_path / "whole", [*overrides, "rounds=4"])
+    run(tmp_path / "halves", [*overrides, "rounds=2"])
+    halves = resume(tmp_path / "halves", 4)
+    assert (halves.rounds, halves.model_sha256) == (whole.rounds, whole.model_sha256)
+    assert rounds_of(tmp_path / "halves") == rounds_of(tmp_path / "whole")
+
+
+def test_rounds_after_the_last_checkpoint_happen_again(tmp_path: Path) -> None:
+    every = [*SUPERVISED, "checkpoint_every=2"]
+    whole = run(tmp_path / "whole", [*every, "rounds=5"])
+    run(tmp_path / "cut", [*every, "rounds=3"])
+    assert checkpoint.load(tmp_path / "cut").server.round == 2
+    assert resume(tmp_path / "cut", 5).model_sha256 == whole.model_sha256
+    assert rounds_of(tmp_path / "cut") == rounds_of(tmp_path / "whole")
+
+
+def test_a_run_that_kept_nothing_begins_again(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", [*SUPERVISED, "rounds=3"])
+    run(tmp_path / "cut", [*SUPERVISED, "checkpoint_every=0", "rounds=1"])
+    assert resume(tmp_path / "cut", 3).model_sha256 == whole.model_sha256
+    assert rounds_of(tmp_path / "cut") == rounds_of(tmp_path / "whole")
+
+
+def test_resuming_after_the_last_round_changes_nothing(tmp_path: Path) -> None:
+    before = run(tmp_path, SUPERVISED)
+    content = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    after = resume(tmp_path, 2)
+    assert after.model_sha256 == before.model_sha256
+    assert "raise rounds" in after.message
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == content
+
+
+def test_a_resumed_run_keeps_its_configuration(tmp_path: Path) -> None:
+    run(tmp_path, [*SUPERVISED, "seed=7"])
+    with pytest.raises(ConfigurationError, match=r"^seed=8: a resumed run keeps its configuration; .*new run$"):
+        run(tmp_path, [f"resume={tmp_path}", "seed=8"])
+    resume(tmp_path, 3)
+    manifest = manifest_of(tmp_path)
+    assert manifest["rounds_done"] == 3
+    assert len(manifest["resumed"]) == 1
+    assert manifest["facts"]["overrides"] == [f"resume={tmp_path}", "rounds=3"]
+
+
+def test_a_folder_without_a_run_is_no_run_to_resume(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no manifest.json there; name the folder of a run$"):
+        resume(tmp_path, 3)
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
+    run(tmp_path, SUPERVISED)
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(ConfigurationError, match=r"checkpoint.safetensors is damaged; delete it to begin again$"):
+        resume(tmp_path, 3)

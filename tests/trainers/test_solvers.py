@@ -1,0 +1,101 @@
+"""Local solvers against torch's own optimizers, and the trainer's batches."""
+
+import pytest
+import torch
+
+from fedkd.clients import ClientSamples
+from fedkd.data import Split
+from fedkd.errors import ConfigurationError
+from fedkd.keys import key
+from fedkd.models import Mlp
+from fedkd.tasks import Supervised
+from fedkd.tasks.learner import NetworkLearner
+from fedkd.trainers import Adam, Gradient, Serial, Sgd
+from fedkd.vectors import bind, flatten
+
+SAMPLES, BATCH = 22, 5
+STREAM = key(0, "train", 3, 1)
+
+
+def network():
+    return Mlp(hidden=(6,)).build((4,), 3, key(0, "model")).double()
+
+
+@pytest.fixture
+def samples():
+    generator = key(0, "data").generator()
+    x = torch.from_numpy(generator.standard_normal((30, 4)))
+    y = torch.from_numpy(generator.integers(0, 3, 30))
+    return ClientSamples(Split(x, y), torch.arange(4, 4 + SAMPLES), None)
+
+
+def batches(samples, epochs):
+    for epoch in range(epochs):
+        order = torch.from_numpy(STREAM.fold(epoch).permutation(SAMPLES))
+        yield from (samples.take(chunk) for chunk in order.split(BATCH))
+
+
+def by_torch(optimizer_of, samples, epochs):
+    module = network()
+    optimizer = optimizer_of(module.parameters())
+    for batch in batches(samples, epochs):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(module(batch.x), batch.y).backward()
+        optimizer.step()
+    return flatten(network()) - flatten(module)
+
+
+@pytest.mark.parametrize(
+    ("solver", "optimizer"),
+    [
+        (Sgd(0.1, 0.0, 0.0), lambda p: torch.optim.SGD(p, lr=0.1)),
+        (Sgd(0.1, 0.9, 0.01), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01)),
+        (Adam(0.01, 0.9, 0.99, 1e-8, 0.1), lambda p: torch.optim.AdamW(p, 0.01, (0.9, 0.99), 1e-8, 0.1)),
+    ],
+)
+def test_local_steps_equal_those_of_torch(solver, optimizer, samples):
+    learner = NetworkLearner(network(), Supervised(label_smoothing=0.0))
+    x = learner.vector.clone()
+    update = Serial(epochs=3, batch_size=BATCH, batches=0).train(learner, solver, x, samples, STREAM)
+    torch.testing.assert_close(update.vector, by_torch(optimizer, samples, 3), rtol=0, atol=1e-12)
+
+
+def test_solvers_keep_nothing_between_clients(samples):
+    learner = NetworkLearner(network(), Supervised(label_smoothing=0.0))
+    x, trainer = learner.vector.clone(), Serial(epochs=1, batch_size=BATCH, batches=0)
+    for solver in (Sgd(0.1, 0.9, 0.0), Adam(0.01, 0.9, 0.99, 1e-8, 0.0)):
+        first = trainer.train(learner, solver, x, samples, STREAM)
+        again = trainer.train(learner, solver, x, samples, STREAM)
+        assert torch.equal(first.vector, again.vector)
+        assert first.numbers == again.numbers
+
+
+def test_gradient_is_taken_at_the_received_model(samples):
+    learner = NetworkLearner(network(), Supervised(label_smoothing=0.0))
+    x = learner.vector.clone()
+    update = Serial(epochs=1, batch_size=BATCH, batches=0).train(learner, Gradient(), x, samples, STREAM)
+    module = network()
+    everything = samples.take(torch.arange(SAMPLES))
+    torch.nn.functional.cross_entropy(module(everything.x), everything.y).backward()
+    expected = torch.cat([parameter.grad.flatten() for parameter in module.parameters()])
+    torch.testing.assert_close(update.vector, expected, rtol=0, atol=1e-13)
+    assert torch.equal(learner.vector, x)
+
+
+@pytest.mark.parametrize(("limit", "seen"), [(0, 2 * SAMPLES), (1, BATCH), (6, SAMPLES + BATCH)])
+def test_batches_bound_the_work_of_a_round(limit, seen, samples):
+    trainer = Serial(epochs=2, batch_size=BATCH, batches=limit)
+    assert sum(len(epoch.y) for epoch in trainer._epochs(samples, STREAM)) == seen
+
+
+def test_bound_parameters_are_views_of_one_vector():
+    module = network()
+    vector = bind(module)
+    vector.fill_(2.0)
+    assert all(bool((parameter == 2).all()) for parameter in module.parameters())
+
+
+def test_models_with_buffers_are_refused():
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    with pytest.raises(ConfigurationError, match="buffer 1.running_mean would not travel; choose GroupNorm"):
+        bind(module)
