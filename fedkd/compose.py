@@ -114,8 +114,9 @@ def beside(overrides: Sequence[str], changes: Sequence[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     together = [*overrides, *changes]
-    choices = _composed([item for item in together if (configurations() / _key(item)).is_dir()])
-    off = {str(name): {} for name in choices if not OmegaConf.is_missing(choices, name) and choices[name] == {}}
+    chosen = _composed([item for item in together if (configurations() / _key(item)).is_dir()])
+    groups = (str(name) for name in chosen if not OmegaConf.is_missing(chosen, name))
+    off: dict[str, Any] = {name: {} for name in groups if chosen[name] == {}}
     return compose(together) | off | {"compare": {}}
 
 

@@ -44,7 +44,7 @@ def full_state(round_: int = 7) -> RunState:
 def same(a: Any, b: Any) -> bool:
     """Equal to the bit, of the same types and shapes, keys in the same order."""
     if isinstance(a, torch.Tensor):
-        return a.dtype == b.dtype and a.shape == b.shape and a.numpy().tobytes() == b.numpy().tobytes()
+        return bool(a.dtype == b.dtype and a.shape == b.shape and a.numpy().tobytes() == b.numpy().tobytes())
     if dataclasses.is_dataclass(a):
         names = [field.name for field in dataclasses.fields(a)]
         return type(a) is type(b) and all(same(getattr(a, name), getattr(b, name)) for name in names)

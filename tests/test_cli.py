@@ -55,7 +55,7 @@ def test_an_interpolation_is_resolved() -> None:
 
 
 def test_a_comparison_switches_off_what_the_run_sets_a_field_of() -> None:
-    values = beside(["teacher.epochs=2", "compare={a: [rounds=3]}"], ["task=supervised"])
+    values = beside(["teacher.epochs=2", "compare={a: ['rounds=3']}"], ["task=supervised"])
     assert (values["teacher"], values["compare"]) == ({}, {})
     assert beside(["teacher.epochs=2"], ["rounds=3"])["teacher"]["epochs"] == 2
 
@@ -82,7 +82,7 @@ def test_a_resumed_run_may_have_more_rounds(kept: Path, rounds: str) -> None:
 
 @pytest.mark.parametrize("other", ["seed=6", "++seed=6", "algorithm=dore", "compare={}"])
 def test_a_resumed_run_takes_no_other_change(kept: Path, other: str) -> None:
-    with pytest.raises(ConfigurationError, match="a resumed run keeps its configuration; drop it, or start a new run$"):
+    with pytest.raises(ConfigurationError, match=r"a resumed run keeps its configuration; drop it, "):
         compose([f"resume={kept}", other])
 
 

@@ -16,10 +16,9 @@ from fedkd_compression.operators.base import Operator
 from fedkd_compression.wire import FLOATS, Frame, Stream
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
-    from fedkd_compression.arrays import Octets, Rules
+    from fedkd_compression.arrays import Octets, Symbols
     from fedkd_compression.keys import Key
 
     Contexts = Callable[[], Octets]
@@ -88,7 +87,7 @@ def _frame(row: Code, frame: Frame, contexts: Contexts | None) -> Frame:
     )
 
 
-def _whole(symbols: Tensor) -> Rules | NDArray[np.int8]:
+def _whole(symbols: Tensor) -> Symbols:
     if symbols.dtype not in (torch.int8, torch.int32):
         raise OperatorError(f"Code: symbols are {symbols.dtype}; make them int32")
     return np.ascontiguousarray(symbols.numpy()[0])

@@ -41,7 +41,9 @@ def fields(target: str) -> list[str]:
 
 def content(path: Path) -> dict[str, object]:
     run = OmegaConf.create({"clients": 20, "file": OmegaConf.load(path)})
-    return {str(key): value for key, value in OmegaConf.to_container(run.file, resolve=True).items()}
+    found = OmegaConf.to_container(run.file, resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
 
 
 def name(path: Path) -> str:
@@ -57,7 +59,9 @@ def test_keys_are_exactly_the_fields(path: Path) -> None:
         assert [key for key in node if key != "_target_"] == fields(str(node["_target_"])), node["_target_"]
     for group, target in GROUP_CLASS.items():
         if path.parent.name == group:
-            assert list(found[group]) == fields(target)
+            row = found[group]
+            assert isinstance(row, dict)
+            assert list(row) == fields(target)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

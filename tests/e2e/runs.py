@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def rounds_of(folder: Path) -> list[dict[str, object]]:
     return [{key: value for key, value in line.items() if not key.startswith("seconds")} for line in lines]
 
 
-def manifest_of(folder: Path) -> dict[str, object]:
+def manifest_of(folder: Path) -> dict[str, Any]:
     """What manifest.json says."""
-    content: dict[str, object] = json.loads((folder / "manifest.json").read_text())
+    content: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
     return content

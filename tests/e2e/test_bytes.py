@@ -11,6 +11,7 @@ from fedkd import federation
 from fedkd.build import build
 from fedkd.executors import InProcess, Reply, Worker
 from fedkd.messages import Broadcast
+from fedkd.records import RoundReport
 from tests.e2e.runs import SUPERVISED, TINY, settings_of
 
 pytestmark = pytest.mark.e2e
@@ -33,7 +34,7 @@ class Counting(InProcess):
         return replies
 
 
-def counted(overrides: Sequence[str]) -> tuple[Counting, list[federation.RoundReport]]:
+def counted(overrides: Sequence[str]) -> tuple[Counting, list[RoundReport]]:
     """The counts at delivery, and the reports of the same rounds."""
     settings = settings_of([*overrides, "rounds=3"])
     setup = build(settings, lambda _: None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,8 @@ PARTIAL = ("participation=bernoulli", "participation.p=0.6")
 
 def test_same_seed_same_bits_another_seed_another_model(tmp_path: Path) -> None:
     runs = {name: tmp_path / name for name in ("first", "again", "other")}
-    digests = [
-        run(runs[name], [*TINY, f"seed={seed}"]).model_sha256 for name, seed in zip(runs, (3, 3, 4), strict=True)
-    ]
+    seeds = zip(runs.values(), (3, 3, 4), strict=True)
+    digests = [run(folder, [*TINY, f"seed={seed}"]).model_sha256 for folder, seed in seeds]
     assert digests[0] == digests[1] != digests[2]
     assert rounds_of(runs["first"]) == rounds_of(runs["again"]) != rounds_of(runs["other"])
     assert (runs["first"] / "model.safetensors").read_bytes() == (runs["again"] / "model.safetensors").read_bytes()

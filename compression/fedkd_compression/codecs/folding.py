@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from fedkd_compression.arrays import Rules, Words
+    from fedkd_compression.arrays import Symbols, Words
 
 
-def folded(symbols: Rules) -> Words:
+def folded(symbols: Symbols) -> Words:
     """Folded symbols [m]."""
     return ((symbols << 1) ^ (symbols >> 31)).view(np.uint32)
 
 
-def unfolded(numbers: Words) -> Rules:
+def unfolded(numbers: Words) -> Symbols:
     """The symbols [m] of folded numbers."""
     return ((numbers >> np.uint32(1)) ^ (np.uint32(0) - (numbers & np.uint32(1)))).view(np.int32)

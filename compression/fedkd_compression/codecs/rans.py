@@ -134,7 +134,7 @@ def _escaped(symbols: Symbols, contexts: Octets, shape: _Shape) -> NDArray[np.bo
     return (cells < 0) | (cells >= shape.width)
 
 
-def _take_escapes(data: Octets, at: int, most: int) -> tuple[Rules, int]:
+def _take_escapes(data: Octets, at: int, most: int) -> tuple[Symbols, int]:
     count, at = varint.take(data, at)
     size, at = varint.take(data, at)
     if count > most or at + size > len(data):

@@ -13,7 +13,7 @@ from fedkd_compression.errors import WireError
 from fedkd_compression.kernels.portable.counts import REACH
 
 if TYPE_CHECKING:
-    from fedkd_compression.arrays import Counts, Octets, Rules, Symbols
+    from fedkd_compression.arrays import Counts, Octets, Symbols
 
     Contexts = Callable[[], Octets]
 
@@ -87,7 +87,7 @@ def _fixed(symbols: Symbols, least: int, width: int) -> bytes:
     return varint.put(varint.folded(least)) + bytes((width,)) + kernels.backend().pack(shifted, width).tobytes()
 
 
-def _checked(values: Counts) -> Rules:
+def _checked(values: Counts) -> Symbols:
     if not -(1 << 31) <= int(values.min()) <= int(values.max()) < 1 << 31:
         raise WireError("frame: a symbol exceeds 32 bits")
     return values.astype(np.int32)

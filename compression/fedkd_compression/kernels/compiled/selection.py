@@ -17,19 +17,21 @@ word = np.uintp
 
 @compiled
 def _threshold(magnitudes: Unsigned, count: int, bits: int) -> tuple[np.uint64, int]:
-    """The smallest kept magnitude, and how many of those equal to it are kept: 16 bits at a time from the top."""
-    prefix, left = np.uint64(0), count
-    for shift in range(bits - 16, -1, -16):
-        cells = np.zeros(65536, np.int64)
+    """The smallest kept magnitude, and how many of those equal to it are kept: 11 bits at a time from the top."""
+    prefix, left, shift = np.uint64(0), count, bits
+    while shift > 0:
+        width = min(11, shift)
+        shift -= width
+        cells = np.zeros(1 << width, np.int64)
         for value in magnitudes:
             wide = np.uint64(value) >> np.uint64(shift)
-            if wide >> np.uint64(16) == prefix:
-                cells[word(wide & np.uint64(0xFFFF))] += 1
-        cell = 65535
+            if wide >> np.uint64(width) == prefix:
+                cells[word(wide & np.uint64((1 << width) - 1))] += 1
+        cell = (1 << width) - 1
         while cells[cell] < left:
             left -= cells[cell]
             cell -= 1
-        prefix = prefix << np.uint64(16) | np.uint64(cell)
+        prefix = prefix << np.uint64(width) | np.uint64(cell)
     return prefix, left
 
 
