@@ -131,7 +131,7 @@ class Link:
             return Sent(frames[0], change, target - change)
         return Sent(frames[0], change, self.move(change, memory))
 
-    def decode(self, frame: bytes, memory: Tensor | None, key: Key, dim: int) -> Tensor:
+    def decode(self, frame: bytes | memoryview, memory: Tensor | None, key: Key, dim: int) -> Tensor:
         """The decompressed change [d] that a frame carries; ``memory`` tells whether it came in full.
 
         Raises:
@@ -153,7 +153,7 @@ class Link:
             return change.clone() if self.in_full(memory) else change * self.rate
         return memory.add(change, alpha=self.rate)
 
-    def receive(self, frame: bytes, memory: Tensor | None, key: Key, dim: int) -> Received:
+    def receive(self, frame: bytes | memoryview, memory: Tensor | None, key: Key, dim: int) -> Received:
         """Decode a frame and apply it."""
         return self.apply(self.decode(frame, memory, key, dim), memory)
 

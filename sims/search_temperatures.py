@@ -219,4 +219,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except ConfigurationError as error:
-        sys.exit(f"configuration: {error}")
+        sys.stderr.write(f"configuration: {error}\n")
+        sys.exit(2)

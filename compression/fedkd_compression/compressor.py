@@ -49,7 +49,7 @@ def compress(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], T
     return framing.frames(operator, code, key, rows.shape[1], dtype_index(rows)), received
 
 
-def decompress(operator: Operator, frames: Sequence[bytes], key: Key, dim: int) -> Tensor:
+def decompress(operator: Operator, frames: Sequence[bytes | memoryview], key: Key, dim: int) -> Tensor:
     """The rows [n, dim] that ``compress`` returned, from their frames and the key.
 
     Raises:

@@ -35,7 +35,7 @@ def frames(operator: Operator, code: Code, key: Key, dim: int, dtype: int) -> li
     ]
 
 
-def code(operator: Operator, data: Sequence[bytes], key: Key, dim: int) -> tuple[Code, int]:
+def code(operator: Operator, data: Sequence[bytes | memoryview], key: Key, dim: int) -> tuple[Code, int]:
     """The code of one frame a row, and the dtype of the rows as an index into FLOATS.
 
     Raises:
@@ -104,7 +104,7 @@ def _stream(data: bytes, part: Tensor) -> Stream:
     return Stream(part.shape[1], np.frombuffer(data, np.uint8))
 
 
-def _parsed(operator: Operator, data: bytes, dim: int) -> Frame:
+def _parsed(operator: Operator, data: bytes | memoryview, dim: int) -> Frame:
     frame = wire.unpack(data)
     if frame.dim != dim:
         raise WireError(f"frame: dim={frame.dim} where dim={dim} is expected")
@@ -126,7 +126,10 @@ def _code(operator: Operator, frame: Frame, contexts: Contexts | None) -> Code:
 def _floats(stream: Stream | None, dtype: int) -> Tensor | None:
     if stream is None:
         return None
-    return torch.from_numpy(stream.data.copy()).view(getattr(torch, FLOATS[dtype])).reshape(1, stream.count)
+    kind = getattr(torch, FLOATS[dtype])
+    if stream.count == 0:
+        return torch.empty(1, 0, dtype=kind)
+    return torch.from_numpy(stream.data.copy()).view(kind)[None]
 
 
 def _stacked(codes: list[Code]) -> Code:

@@ -110,7 +110,7 @@ def pack(frame: Frame) -> bytes:
     return bytes(out)
 
 
-def unpack(data: bytes) -> Frame:
+def unpack(data: bytes | memoryview) -> Frame:
     """Read a frame; any bytes give a frame or WireError.
 
     Raises:
@@ -119,6 +119,11 @@ def unpack(data: bytes) -> Frame:
     flags = _flags(data)
     if _checksum(data) != _CHECKSUM.unpack_from(data, _PREFIX.size)[0]:
         raise WireError(f"frame: {len(data)} bytes are damaged or cut off")
+    return _parts(data, flags)
+
+
+def _parts(data: bytes | memoryview, flags: int) -> Frame:
+    """The parts of a frame, as far as its own lengths are to be believed."""
     named = _FINGERPRINT.unpack_from(data, _START)[0]
     dim, at = varint.take(data, _START + _FINGERPRINT.size)
     frame = Frame(named, dim, flags & 3, side_dtype=flags >> 2 & 3, values_dtype=flags >> 4 & 3)
@@ -143,19 +148,19 @@ def unpack(data: bytes) -> Frame:
     return frame
 
 
-def sizes(frame: bytes) -> Sizes:
-    """How many bytes of a frame are header, side information and body.
+def sizes(frame: bytes | memoryview) -> Sizes:
+    """How many bytes of a frame are header, side information and body; its checksum is not looked at.
 
     Raises:
         WireError: the bytes are no frame.
     """
-    parts = unpack(frame)
+    parts = _parts(frame, _flags(frame))
     side = 0 if parts.side is None else len(parts.side.data)
     body = sum(len(part.data) for part in (parts.values, parts.positions, parts.symbols) if part is not None)
     return Sizes(len(frame) - side - body, side, body)
 
 
-def _flags(data: bytes) -> int:
+def _flags(data: bytes | memoryview) -> int:
     if len(data) < _SMALLEST:
         raise WireError(f"frame: {len(data)} bytes, fewer than the {_SMALLEST} of the smallest frame")
     magic, version, flags = _PREFIX.unpack_from(data)
@@ -166,7 +171,7 @@ def _flags(data: bytes) -> int:
     return int(flags)
 
 
-def _checksum(data: bytes | bytearray) -> int:
+def _checksum(data: bytes | bytearray | memoryview) -> int:
     seed = int.from_bytes(data[: _PREFIX.size], "little")
     return kernels.backend().checksum(np.frombuffer(data, np.uint8, offset=_START), seed)
 

@@ -36,6 +36,7 @@ def draw(folder: Path) -> str:
         for run, colour in zip(histories(folder), COLOURS, strict=False):
             _line(axes, run, colour, run.name if run.folder != folder else str(run.manifest["algorithm"]))
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("Mbit up + down, headers included")
         axes.set_ylabel("test accuracy of the server's model, %")
         axes.legend(frameon=False, loc="lower right")

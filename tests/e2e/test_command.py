@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from fedkd.compose import compose
 from fedkd.records import read_reports
 from tests.e2e.runs import ROOT, SUPERVISED, TINY, command, manifest_of, rounds_of
 
@@ -135,3 +137,24 @@ def test_the_composed_configuration_is_shown(
     shown = capsys.readouterr().out
     assert "name: DORE" in shown
     assert "step: 0.25" in shown
+
+
+def test_help_tells_the_defaults_of_every_key() -> None:
+    template = (ROOT / "configs" / "hydra" / "help" / "fedkd.yaml").read_text()
+    shown = template.partition("Keys (key=value)")[2].partition("Fields of a choice")[0]
+    told = dict(re.findall(r"(\w+)=(\S+)", shown))
+    composed = compose([])
+    values = {name: value for name, value in composed.items() if name != "compare" and not isinstance(value, dict)}
+    assert told == {name: "null" if value is None else str(value) for name, value in values.items()}
+
+
+def test_a_run_that_diverges_says_which_client_and_leaves_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = (*SUPERVISED, "solver.learning_rate=1e38", f"folder={tmp_path}", "name=wild")
+    assert command(monkeypatch, *overrides) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert re.match(r"client \d+, round \d+: ", said)
+    manifest = manifest_of(tmp_path / "wild")
+    assert (manifest["reason"], manifest["message"]) == ("failed", said.strip())

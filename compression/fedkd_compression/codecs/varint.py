@@ -22,7 +22,7 @@ def put(number: int) -> bytes:
     return bytes(out)
 
 
-def take(data: bytes | Octets, at: int) -> tuple[int, int]:
+def take(data: bytes | memoryview | Octets, at: int) -> tuple[int, int]:
     """The number that starts at ``at``, and where it ends.
 
     Raises:

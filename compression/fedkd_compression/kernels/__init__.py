@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from importlib import import_module
 from typing import Literal, cast
 
@@ -24,7 +25,12 @@ _chosen: ContextVar[Name] = ContextVar("fedkd_compression_kernels", default="num
 
 def backend() -> Backend:
     """The set of kernels in use."""
-    return cast(Backend, import_module(_MODULES[_chosen.get()]))
+    return _loaded(_chosen.get())
+
+
+@cache
+def _loaded(name: Name) -> Backend:
+    return cast(Backend, import_module(_MODULES[name]))
 
 
 @contextmanager

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _FINEST = 2.0**-12
 _LARGEST_SYMBOL = 2.0**22
 _NARROW = 127
+_LEAST = {"float32": 2.0**-126, "float64": 2.0**-1022}
+"""The smallest normal numbers."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,6 @@ class SubtractiveDither(Operator):
     def _spacings(self, data: Floats) -> Floats:
         """Step RMS(x) in the rows' dtype [n]; never so small that the grid itself would be inexact, 0 for zero rows."""
         spacing = l2_norms(data) * (self.step / max(data.shape[1], 1) ** 0.5)
-        least = np.finfo(data.dtype).smallest_normal
-        held = np.where(spacing > 0, np.maximum(spacing, least), 0.0)
+        held = np.where(spacing > 0, np.maximum(spacing, _LEAST[data.dtype.name]), 0.0)
         with np.errstate(over="ignore"):
             return held.astype(data.dtype)

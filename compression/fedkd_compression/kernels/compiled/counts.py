@@ -23,17 +23,21 @@ def cell_of(symbol: np.signedinteger[Any]) -> np.uint32:
 
 
 @compiled
-def _count(symbols: Symbols, contexts: Octets, copies: Words) -> None:
+def _count(symbols: Symbols, contexts: Octets, copies: Words, total: Counts) -> None:
     # Four copies of the counters, for equal neighbours would wait for each other.
     shared = contexts.size > 0
     for i in range(symbols.size):
         at = word(i)
         row = word(contexts[at]) & word(15) if shared else word(0)
         copies[at & word(3), row, word(cell_of(symbols[at]))] += u32(1)
+    for context in range(16):
+        for cell in range(256):
+            for copy in range(4):
+                total[context, cell] += copies[copy, context, cell]
 
 
 def count(symbols: Symbols, contexts: Octets) -> Counts:
     """How often each cell occurs in each context, int64 [16, 256]."""
-    _count(symbols, contexts, copies := np.zeros((4, 16, 256), np.uint32))
-    total: Counts = copies.sum(axis=0, dtype=np.int64)
+    total = np.zeros((16, 256), np.int64)
+    _count(symbols, contexts, np.zeros((4, 16, 256), np.uint32), total)
     return total

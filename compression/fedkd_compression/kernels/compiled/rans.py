@@ -66,26 +66,21 @@ def _get(x: np.uint32, e: np.uint32, precision: np.uint32, words: Halves, at: np
 
 @compiled
 def _decode(
-    words: Halves,
-    states: Words,
-    slots: Words,
-    contexts: Octets,
-    rules: Rules,
-    out: Symbols,
-    precision: int,
+    words: Halves, states: Words, slots: Words, contexts: Octets, rules: Rules, out: Symbols, precision: int
 ) -> bool:
-    mask, low, shift = word(states.size - 1), u32(slots.shape[1] - 1), u32(precision)
+    low, shift, mask = u32((1 << precision) - 1), u32(precision), word(states.size - 1)
+    signs, offsets, tables = rules[:, 0].copy(), rules[:, 1].copy(), rules[:, 2] << precision
     at, end = word(0), word(words.size - states.size)
     shared = contexts.size > 0
     i = word(0)
     while i < word(out.size):
         if (i & mask) == word(0) and at > end:
             return False
-        rule = rules[word(contexts[i]) & word(15) if shared else word(0)]
+        context = word(contexts[i]) & word(15) if shared else word(0)
         x = states[i & mask]
-        e = slots[word(rule[word(2)]), word(x & low)]
+        e = slots[word(tables[context]) + word(x & low)]
         states[i & mask], at = _get(x, e, shift, words, at)
-        out[i] = np.int32(e >> u32(24)) * rule[word(0)] + rule[word(1)]
+        out[i] = np.int32(e >> u32(24)) * signs[context] + offsets[context]
         i += word(1)
     return bool(at == end)
 
@@ -100,5 +95,5 @@ def rans_decode(
 ) -> bool:
     """Fill ``out`` with symbols; whether words and states were exactly theirs."""
     final = states.copy()
-    exact = _decode(words, final, slots, contexts, rules, out, slots.shape[1].bit_length() - 1)
+    exact = _decode(words, final, slots.reshape(-1), contexts, rules, out, slots.shape[1].bit_length() - 1)
     return bool(exact and (final == LEAST).all())

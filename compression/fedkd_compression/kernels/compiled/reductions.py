@@ -48,10 +48,10 @@ def _peaks(bits: Unsigned, magnitude: np.unsignedinteger[Any], out: Unsigned) ->
 
 def _peak_bits(rows: Floats) -> Unsigned:
     """The largest absolute value of each row as its bits, which are ordered as the values are."""
-    word = np.uint32 if rows.dtype == np.float32 else np.uint64
+    word, sign = (np.uint32, 0x7FFFFFFF) if rows.dtype == np.float32 else (np.uint64, 0x7FFFFFFFFFFFFFFF)
     out: Unsigned = np.zeros(len(rows), word)
     if rows.size:
-        _peaks(rows.view(word), word(np.iinfo(word).max >> 1), out)
+        _peaks(rows.view(word), word(sign), out)
     return out
 
 
@@ -62,5 +62,5 @@ def peaks(rows: Floats) -> NDArray[np.float64]:
 
 def all_finite(rows: Floats) -> bool:
     """Whether no value [n, d] is NaN or infinite: neither is below infinity."""
-    bits = _peak_bits(rows)
-    return bool((bits < np.array([np.inf], rows.dtype).view(bits.dtype)).all())
+    infinity = 0x7F800000 if rows.dtype == np.float32 else 0x7FF0000000000000
+    return int(_peak_bits(rows).max(initial=0)) < infinity

@@ -30,11 +30,11 @@ def _fill(entry: Words, frequency: int, start: int, precision: int) -> None:
 @compiled
 def _entries(table: Counts, precision: int, rules: Rules, width: int, reach: int, out: Words) -> None:
     for context in range(out.shape[0]):
-        sign, offset, row = rules[context]
+        sign, offset, row = rules[context, 0], rules[context, 1], rules[context, 2]
         if table.shape[1] > width:
             last = table[row, width]
-            _fill(out[context, 0], max(last, 1), (1 << precision) - last, precision)
-            out[context, 1:] = out[context, 0]
+            for cell in range(out.shape[1]):
+                _fill(out[context, cell], max(last, 1), (1 << precision) - last, precision)
         start = 0
         for cell in range(width):
             _fill(out[context, cell * sign + offset + reach], max(table[row, cell], 1), start, precision)
