@@ -148,3 +148,13 @@ def test_rows_of_one_batch_have_one_dtype():
 def test_rows_that_require_gradients_are_sent_without_them():
     received = compress(SubtractiveDither(step=1.0), _row(5).requires_grad_(), KEY)[1]
     assert not received.requires_grad
+
+
+@pytest.mark.parametrize("start", [0, 1, 2, 5])
+def test_a_frame_may_be_part_of_a_larger_buffer(start):
+    rows = _row(500)
+    (frame,), received = compress(SubtractiveDither(step=1.0), rows, KEY)
+    whole = memoryview(b"x" * start + frame + b"yz")
+    part = whole[start : start + len(frame)]
+    assert torch.equal(decompress(SubtractiveDither(step=1.0), [part], KEY, 500), received)
+    assert sizes(part) == sizes(frame)

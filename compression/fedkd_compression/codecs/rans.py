@@ -7,6 +7,7 @@ log2 of the lanes 3-4, whether there are escapes 5, half of precision - 8 6-7.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from fedkd_compression.codecs import folding, frequencies, rice, varint
 from fedkd_compression.codecs.model import Model, rules_of
 from fedkd_compression.errors import WireError
 from fedkd_compression.kernels.portable.counts import REACH
+from fedkd_compression.kernels.portable.rans import LEAST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,7 @@ _HEAD = 3
 _MANY_LANES = ((1 << 16, 3), (1 << 12, 2))
 _FINE = ((1 << 16, 12), (1 << 12, 10))
 _NONE = np.empty(0, np.uint8)
+_WORD_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def encode(symbols: Symbols, contexts: Octets, model: Model) -> bytes:
     shape = _shape(model, len(symbols))
     table = frequencies.normalised(model.counts, shape.precision)
     entries = kernels.backend().entries_of(table, shape.precision, shape.rules(), shape.width)
-    states, words = kernels.backend().rans_encode(symbols, contexts, entries, 1 << shape.log_lanes)
+    most = _most_words(model, table, shape, len(symbols))
+    states, words = kernels.backend().rans_encode(symbols, contexts, entries, 1 << shape.log_lanes, most)
     parts = [shape.put(), frequencies.put(table)]
     if shape.escapes:
         numbers = folding.folded(symbols[_escaped(symbols, contexts, shape)].astype(np.int32))
@@ -111,6 +115,13 @@ def _shape(model: Model, count: int) -> _Shape:
         precision += 2
     escapes = model.escapes > 0
     return _Shape(tables, model.mirrored, log_lanes, escapes, precision, columns - escapes, model.low)
+
+
+def _most_words(model: Model, table: Counts, shape: _Shape, count: int) -> int:
+    """A bound on the words: a symbol of frequency f makes the state x at most 2^p/f (1 + f/x) times as large."""
+    bits = (model.counts * (shape.precision - np.log2(np.maximum(table, 1)))).sum()
+    growth = math.log2(1 + 2.0**shape.precision / LEAST)
+    return min(count, int((bits + growth * count) / _WORD_BITS) + 2)
 
 
 def _take_words(data: Octets, lanes: int) -> tuple[Words, Halves]:

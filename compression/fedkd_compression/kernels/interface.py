@@ -42,7 +42,7 @@ class Backend(Protocol):
     ) -> Words: ...
     def slots_of(self, table: Counts, precision: int) -> Words: ...  # noqa: D102
     def rans_encode(  # noqa: D102
-        self, symbols: Symbols, contexts: Octets, entries: Words, lanes: int
+        self, symbols: Symbols, contexts: Octets, entries: Words, lanes: int, most: int
     ) -> tuple[Words, Halves]: ...
     def rans_decode(  # noqa: D102
         self,

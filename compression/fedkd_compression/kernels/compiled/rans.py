@@ -49,10 +49,10 @@ def _encode(
     return at + word(1)
 
 
-def rans_encode(symbols: Symbols, contexts: Octets, entries: Words, lanes: int) -> tuple[Words, Halves]:
+def rans_encode(symbols: Symbols, contexts: Octets, entries: Words, lanes: int, most: int) -> tuple[Words, Halves]:
     """States and words of symbols."""
     states = np.full(lanes, LEAST, np.uint32)
-    out = np.empty(len(symbols) + 1, np.uint16)
+    out = np.empty(most + 1, np.uint16)
     return states, out[int(_encode(symbols, contexts, entries, states, out)) :]
 
 

@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 LEAST = 1 << 15
 
 
-def rans_encode(symbols: Symbols, contexts: Octets, entries: Words, lanes: int) -> tuple[Words, Halves]:
-    """States [lanes] and words of symbols [m]; ``contexts`` [m] or [0]; ``entries`` [16, 256, 4]."""
+def rans_encode(symbols: Symbols, contexts: Octets, entries: Words, lanes: int, most: int) -> tuple[Words, Halves]:
+    """States [lanes] and words of symbols [m].
+
+    Args:
+        symbols: int8 or int32 [m].
+        contexts: [m], or [0] for context 0 everywhere.
+        entries: [16, 256, 4].
+        lanes: number of states.
+        most: a bound on the number of words.
+    """
     wide = entries.astype(np.uint64)
     cells = cells_of(symbols)
     rows = contexts & 15 if len(contexts) else np.zeros(len(symbols), np.uint8)
