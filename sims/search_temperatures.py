@@ -1,13 +1,15 @@
 """Search teacher temperatures on held-out data: python sims/search_temperatures.py [overrides] [--tau-true 1,2,3] ...
 
-Every pair of temperatures is a federated run of the given configuration; a pair of equal ones is plain temperature
-scaling (TS), any other is asymmetric (ATS), and cross-entropy on the labels alone (CE) is run beside them. Seeds share
-no data, partition, teacher or initial model; within a seed all runs share all four. The test split is never used.
+Every pair with tau_true >= tau_other is a federated run of the given configuration; a pair of equal ones is plain
+temperature scaling (TS), any other is asymmetric (ATS), and cross-entropy on the labels alone (CE) is run beside them.
+Seeds differ in training samples, partition, teacher and initial model; within a seed all runs share all four. The test
+split is never used.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
@@ -101,11 +103,11 @@ class Grid:
     tau_other: tuple[float, ...]
 
     def cells(self, teacher: str) -> Iterator[Cell]:
-        """Those of one teacher, CE first."""
+        """Those of one teacher, CE first; asymmetry is towards the label, as in the paper."""
         yield Cell(teacher)
-        for weight in self.kd_weights:
-            for true in self.tau_true:
-                yield from (Cell(teacher, weight, true, other) for other in self.tau_other)
+        for weight, true, other in itertools.product(self.kd_weights, self.tau_true, self.tau_other):
+            if true >= other:
+                yield Cell(teacher, weight, true, other)
 
 
 @dataclass(frozen=True)

@@ -74,12 +74,13 @@ def test_the_report_needs_nothing_from_elsewhere(done: Path) -> None:
     assert "without_compression" in text
 
 
-def test_an_experiment_that_was_cut_off_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = (*TINY, "experiment=main_job", f"folder={tmp_path}", "name=main", "rounds=1")
+def test_a_run_and_what_it_is_compared_with_go_on_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = (*SUPERVISED, "compare={other: ['seed=5']}", f"folder={tmp_path}", "name=main", "rounds=1")
     assert command(monkeypatch, *overrides) == 0
     assert command(monkeypatch, f"resume={tmp_path}/main", "rounds=2") == 0
-    for name in ("", "without_distillation", "without_compression"):
-        assert manifest_of(tmp_path / "main" / name)["rounds_done"] == 2
+    for name, seed in (("", 0), ("other", 5)):
+        manifest = manifest_of(tmp_path / "main" / name)
+        assert (manifest["rounds_done"], manifest["facts"]["seed"]) == (2, seed)
         assert len(rounds_of(tmp_path / "main" / name)) == 2
 
 

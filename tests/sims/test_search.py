@@ -30,11 +30,10 @@ def test_a_cell_is_named_by_its_temperatures(cell: Cell, name: str) -> None:
     assert cell.name == name
 
 
-def test_the_grid_is_every_pair_and_labels_alone_first() -> None:
-    cells = list(Grid(("t",), (0.5, 0.9), (1.0, 2.0), (2.0, 3.0)).cells("t"))
-    assert cells[0].kind == "CE"
-    assert len(set(cells)) == len(cells) == 1 + 2 * 2 * 2
-    assert [cell.kind for cell in cells].count("TS") == 2
+def test_the_grid_softens_the_label_at_least_as_much_as_the_others() -> None:
+    cells = list(Grid(("t",), (0.5, 0.9), (1.0, 2.0, 3.0), (2.0, 3.0)).cells("t"))
+    assert [cell.name for cell in cells] == ["CE", *["TS(2)", "ATS(3, 2)", "TS(3)"] * 2]
+    assert [cell.kd_weight for cell in cells] == [0.0, *[0.5] * 3, *[0.9] * 3]
 
 
 def test_gains_are_paired_by_seed() -> None:

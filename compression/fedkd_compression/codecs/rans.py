@@ -22,8 +22,6 @@ from fedkd_compression.kernels.portable.counts import REACH
 from fedkd_compression.kernels.portable.rans import LEAST
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from fedkd_compression.arrays import Counts, Halves, Octets, Rules, Symbols, Words
 
 
@@ -80,7 +78,8 @@ def encode(symbols: Symbols, contexts: Octets, model: Model) -> bytes:
     states, words = kernels.backend().rans_encode(symbols, contexts, entries, 1 << shape.log_lanes, most)
     parts = [shape.put(), frequencies.put(table)]
     if shape.escapes:
-        numbers = folding.folded(symbols[_escaped(symbols, contexts, shape)].astype(np.int32))
+        where = kernels.backend().outside(symbols, contexts, shape.rules(), shape.width, model.escapes)
+        numbers = folding.folded(symbols[where].astype(np.int32))
         coded = rice.encode(numbers, rice.parameter(numbers)[0])
         parts += [varint.put(len(numbers)), varint.put(len(coded)), coded]
     return b"".join((*parts, states.astype("<u4", copy=False).tobytes(), words.astype("<u2", copy=False).tobytes()))
@@ -133,18 +132,6 @@ def _take_words(data: Octets, lanes: int) -> tuple[Words, Halves]:
     return data[: 4 * lanes].copy().view("<u4").astype(np.uint32), padded.view("<u2").astype(np.uint16, copy=False)
 
 
-def _cells(symbols: Symbols, contexts: Octets, shape: _Shape) -> Counts:
-    """The cell of each symbol in its context's table, int64 [m]; outside [0, width) for escapes."""
-    rules = shape.rules().astype(np.int64)
-    own = rules[contexts & 15] if len(contexts) else rules[:1]
-    return (symbols - own[:, 1]) * own[:, 0]
-
-
-def _escaped(symbols: Symbols, contexts: Octets, shape: _Shape) -> NDArray[np.bool_]:
-    cells = _cells(symbols, contexts, shape)
-    return (cells < 0) | (cells >= shape.width)
-
-
 def _take_escapes(data: Octets, at: int, most: int) -> tuple[Symbols, int]:
     count, at = varint.take(data, at)
     size, at = varint.take(data, at)
@@ -155,7 +142,7 @@ def _take_escapes(data: Octets, at: int, most: int) -> tuple[Symbols, int]:
 
 def _filled(out: Symbols, escapes: Symbols, contexts: Octets, shape: _Shape) -> Symbols:
     """Put the escapes where the escape cell was decoded."""
-    where = np.flatnonzero(_cells(out, contexts, shape) == shape.width)
+    where = kernels.backend().outside(out, contexts, shape.rules(), shape.width, len(escapes))
     if len(where) != len(escapes):
         raise WireError(f"frame: {len(escapes)} escapes for {len(where)} places")
     out[where] = escapes

@@ -37,6 +37,9 @@ class Backend(Protocol):
     def unary_unpack(self, data: Octets, count: int) -> Words | None: ...  # noqa: D102
 
     def count(self, symbols: Symbols, contexts: Octets) -> Counts: ...  # noqa: D102
+    def outside(  # noqa: D102
+        self, symbols: Symbols, contexts: Octets, rules: Rules, width: int, most: int
+    ) -> Counts: ...
     def entries_of(  # noqa: D102
         self, table: Counts, precision: int, rules: Rules, width: int
     ) -> Words: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fedkd_compression.kernels.compiled.bits import pack, unary_pack, unary_unpack, unpack
 from fedkd_compression.kernels.compiled.checksum import checksum
-from fedkd_compression.kernels.compiled.counts import count
+from fedkd_compression.kernels.compiled.counts import count, outside
 from fedkd_compression.kernels.compiled.rans import rans_decode, rans_encode
 from fedkd_compression.kernels.compiled.reductions import all_finite, peaks, squares
 from fedkd_compression.kernels.compiled.rounding import dither_decode, dither_encode, levels_decode, levels_encode
@@ -24,6 +24,7 @@ __all__ = [
     "largest",
     "levels_decode",
     "levels_encode",
+    "outside",
     "pack",
     "peaks",
     "rans_decode",
