@@ -109,8 +109,12 @@ def _learner(settings: Settings, data: Dataset, parts: list[np.ndarray]) -> Lear
         return ConvexLearner(settings.task, objective(settings.task, data.train, weights))
     if settings.model is None:
         raise ConfigurationError("model: null, but this task trains a network; choose model=mlp")
-    if data.classes < 2:
-        raise ConfigurationError(f"data={data.name} has no classes; choose task=least_squares for it")
+    if data.classes < 2 or data.train.y.is_floating_point():
+        raise ConfigurationError(
+            f"data={data.name} has real targets, not classes; choose task=logistic or least_squares"
+        )
+    if not len(data.test):
+        raise ConfigurationError(f"data={data.name} has 0 test samples, needs 1; set data.test_fraction")
     module = settings.model.build(data.train.shape, data.classes, key(settings.seed, "model"))
     return NetworkLearner(module, settings.task)
 

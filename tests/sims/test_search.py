@@ -16,9 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def row(kind: Cell, accuracies: list[float], labels: list[float]) -> Row:
-    made = [
-        tuple(Trial(value, 0.5, 10, 10, 1.0, {"DA": value}) for value in values) for values in (accuracies, labels)
-    ]
+    made = [tuple(Trial(value, 0.5, 10, 10, 1.0, {"DA": value}) for value in values) for values in (accuracies, labels)]
     return Row(kind, made[0], made[1])
 
 

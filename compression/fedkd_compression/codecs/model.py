@@ -7,6 +7,7 @@ negated and shares the table of its mirror. So 2, 4, 8 or 16 bins of the dither 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,6 +64,7 @@ def _folded(counts: Counts) -> tuple[Counts, Counts]:
     return lower[:, :-1] + upper[:, -2::-1], lower[:, -1] + upper[:, -1]
 
 
+@cache
 def rules_of(model_tables: int, mirrored: bool, low: int) -> Rules:
     """Sign, offset and table of each context, int32 [16, 3]: cell i of a table is the symbol sign * i + offset."""
     context = np.arange(CONTEXTS)
