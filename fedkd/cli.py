@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import itertools
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import strftime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fedkd.compose import beside, compose, expand, launch, started
@@ -118,7 +118,7 @@ def _folder(settings: Settings) -> Path:
 def _new_folder(settings: Settings) -> Path:
     """A name from algorithm, task, time and seed; numbered where a sweep starts two such runs in one second."""
     task = type(settings.task).__name__
-    name = f"{settings.algorithm.name}-{task}-{time.strftime('%Y%m%d-%H%M%S')}-{settings.seed}".lower()
+    name = f"{settings.algorithm.name}-{task}-{strftime('%Y%m%d-%H%M%S')}-{settings.seed}".lower()
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(path for path in map(Path(settings.folder).joinpath, names) if not path.exists())
 

@@ -1,4 +1,6 @@
-"""Labels alone, the best TS and the best ATS on the test split: python sims/compare_targets.py [overrides] [options]
+"""Labels alone, the best TS and the best ATS on the test split.
+
+    python sims/compare_targets.py [overrides] [--tau-true 1,2,3] [--tau-other 1,2] ...
 
 Temperatures are chosen on held-out data, by the mean over the seeds, as sims/search_temperatures.py does and with its
 options. Only then are the three chosen targets trained again and measured on the test split, on the same data and

@@ -1,4 +1,6 @@
-"""Search teacher temperatures on held-out data: python sims/search_temperatures.py [overrides] [--tau-true 1,2,3] ...
+"""Search of a teacher's temperatures on held-out data.
+
+    python sims/search_temperatures.py [overrides] [--tau-true 1,2,3] [--tau-other 1,2] ...
 
 Every pair with tau_true >= tau_other is a federated run of the given configuration; a pair of equal ones is plain
 temperature scaling (TS), any other is asymmetric (ATS), and cross-entropy on the labels alone (CE) is run beside them.
@@ -16,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
@@ -166,21 +168,23 @@ def table(rows: Sequence[Row], title: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for heading in ("teacher", "kd weight", "target", "accuracy %", "over CE", *DIAGNOSTICS):
-        shown.add_column(heading.replace("_", " "), justify="left" if heading in ("teacher", "target") else "right")
+    shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    several = len({row.cell.teacher for row in rows}) > 1
+    headings = ["target", "weight", "accuracy %", "over CE", *DIAGNOSTICS]
+    for heading in ["teacher"] * several + headings:
+        justify: Literal["left", "right"] = "left" if heading in ("teacher", "target") else "right"
+        shown.add_column(heading.replace("_", " "), justify=justify, no_wrap=heading not in DIAGNOSTICS)
     for row in rows:
-        gain = "-" if row.cell.kind == "CE" else spread(row.gains, "+.2f")
-        measured = [row.diagnostic(name) for name in DIAGNOSTICS]
-        shown.add_row(
-            row.cell.teacher or "as configured",
-            f"{row.cell.kd_weight:g}",
-            row.cell.name,
-            spread(row.accuracies, ".2f"),
-            gain,
-            *("-" if value is None else readable_number(value) for value in measured),
-        )
+        teacher = [row.cell.teacher] * several
+        shown.add_row(*teacher, *_cells(row))
     return shown
+
+
+def _cells(row: Row) -> list[str]:
+    gain = "-" if row.cell.kind == "CE" else spread(row.gains, "+.2f")
+    measured = [row.diagnostic(name) for name in DIAGNOSTICS]
+    diagnostics = ["-" if value is None else readable_number(value) for value in measured]
+    return [row.cell.name, f"{row.cell.kd_weight:g}", spread(row.accuracies, ".2f"), gain, *diagnostics]
 
 
 def spread(values: Sequence[float], form: str) -> str:
@@ -191,12 +195,11 @@ def spread(values: Sequence[float], form: str) -> str:
 
 def record(request: Request, on: Sequence[Ground], rows: Sequence[Row]) -> dict[str, object]:
     """All trials of one teacher as plain values."""
-    quality = [] if request.grid.teachers == ("global_model",) else [teacher_quality(each) for each in on]
     return {
         "overrides": list(request.overrides),
         "seeds": list(request.seeds),
         "held_out": request.held_out,
-        "teacher_quality": quality,
+        "teacher_quality": [teacher_quality(each) for each in on],
         "rows": [{**asdict(row.cell), "trials": [asdict(each) for each in row.trials]} for row in rows],
     }
 

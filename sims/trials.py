@@ -22,6 +22,7 @@ from fedkd.federation import run
 from fedkd.keys import key
 from fedkd.records import RoundReport
 from fedkd.tasks import Distillation, FittedTeacher, Supervised, Task, Teacher
+from fedkd.tasks.teachers.global_model import FittedGlobalModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +133,8 @@ def trial(ground: Ground, task: Task) -> Trial:
     settings = replace(ground.settings, task=task, teacher=ground.settings.teacher if distils else None)
     # Evaluated here, and only where it counts.
     setup = build(replace(settings, evaluate_every=settings.rounds), lambda _: None)
-    began, reports, models = time.perf_counter(), [], deque(maxlen=LAST)
+    began, reports = time.perf_counter(), []
+    models: deque[torch.Tensor] = deque(maxlen=LAST)
     for state, report in run(setup.federation, setup.federation.algorithm.start(setup.model), settings.rounds):
         reports.append(report)
         models.append(state.model)
@@ -145,11 +147,15 @@ def labels_only() -> Task:
 
 
 def teacher_quality(ground: Ground) -> dict[str, float]:
-    """The frozen teacher on the clients' samples: its accuracy, and the mean probability of its answers.
+    """A frozen teacher on the clients' samples: its accuracy, and the mean probability of its answers.
 
-    A teacher whose confidence exceeds its accuracy on samples that it was not trained on is over-confident.
+    A teacher whose confidence exceeds its accuracy on samples that it was not trained on is over-confident. Local
+    teachers were trained on these very samples. Empty for the global model, which is not frozen.
     """
-    setup = build(replace(ground.settings, task=ground.task), lambda _: None)
+    teacher = ground.settings.teacher
+    if isinstance(teacher, Ready) and isinstance(teacher.fitted, FittedGlobalModel):
+        return {}
+    setup = build(ground.settings, lambda _: None)
     worker = setup.federation.executor.workers[0]
     answers, labels = [], []
     for client, part in enumerate(setup.parts):

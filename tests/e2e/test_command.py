@@ -107,7 +107,7 @@ def test_a_sweep_leaves_a_folder_a_run(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_runs_of_one_second_get_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.strftime", lambda _: "now")
+    monkeypatch.setattr("fedkd.cli.strftime", lambda _: "now")
     sweep = (*SUPERVISED, f"folder={tmp_path}", "rounds=1", "uplink.operator.step=0.5,1.0", "-m")
     assert command(monkeypatch, *sweep) == 0
     names = {path.name for path in tmp_path.iterdir() if path.is_dir()}

@@ -49,7 +49,13 @@ def test_spread_is_the_deviation_of_a_sample() -> None:
 
 def test_a_row_of_labels_alone_has_no_gain() -> None:
     shown = table([row(Cell("t"), [0.5], [0.5]), row(Cell("t", 0.5, 1.0, 1.0), [0.6], [0.5])], "title")
-    assert list(shown.columns[4].cells) == ["-", "+10.00"]
+    assert [str(column.header) for column in shown.columns][:4] == ["target", "weight", "accuracy %", "over CE"]
+    assert list(shown.columns[3].cells) == ["-", "+10.00"]
+
+
+def test_teachers_are_told_apart_where_there_are_several() -> None:
+    shown = table([row(Cell("a"), [0.5], [0.5]), row(Cell("b"), [0.4], [0.4])], "title")
+    assert list(shown.columns[0].cells) == ["a", "b"]
 
 
 def test_overrides_and_options_may_be_mixed() -> None:
@@ -59,6 +65,7 @@ def test_overrides_and_options_may_be_mixed() -> None:
     assert (found.seeds, found.grid.teachers, found.output) == ((4,), ("",), Path("x.json"))
 
 
+@pytest.mark.slow
 def test_a_search_leaves_every_trial_best_first(overrides: tuple[str, ...], tmp_path: Path) -> None:
     output = tmp_path / "found.json"
     options = ["--tau-true", "1,3", "--tau-other", "1", "--seeds", "0,1", "--held-out", "200", "--output", str(output)]

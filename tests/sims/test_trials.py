@@ -29,7 +29,7 @@ def numbers(trial: Trial) -> Trial:
 def test_a_trial_is_the_run_that_the_configuration_describes(small: Ground, overrides: tuple[str, ...]) -> None:
     settings = Settings.of(compose(overrides))
     setup = build(replace(settings, data=HeldOut(settings.data, 200)), lambda _: None)
-    reports = [report for _, report in run(setup.federation, setup.federation.algorithm.start(setup.model), 4)]
+    reports = [report for _, report in run(setup.federation, setup.federation.algorithm.start(setup.model), settings.rounds)]
     found = trial(small, small.task)
     assert found.accuracy == pytest.approx(sum(report.metrics["accuracy"] for report in reports[-3:]) / 3)
     assert found.bytes_up == sum(report.bytes_up for report in reports)
@@ -74,3 +74,8 @@ def test_teacher_quality_is_that_of_its_logits(small: Ground) -> None:
 def test_a_task_without_temperatures_is_refused(overrides: tuple[str, ...]) -> None:
     with pytest.raises(ConfigurationError, match="task=Supervised: has no temperatures to search"):
         ground([*overrides[:-3], "task=supervised"], held_out=200)
+
+
+def test_a_teacher_that_is_not_frozen_has_no_quality(overrides: tuple[str, ...]) -> None:
+    chosen = [item for item in overrides if not item.startswith("teacher.")]
+    assert teacher_quality(ground([*chosen, "teacher=global_model"], held_out=200)) == {}
