@@ -29,7 +29,9 @@ def numbers(trial: Trial) -> Trial:
 def test_a_trial_is_the_run_that_the_configuration_describes(small: Ground, overrides: tuple[str, ...]) -> None:
     settings = Settings.of(compose(overrides))
     setup = build(replace(settings, data=HeldOut(settings.data, 200)), lambda _: None)
-    reports = [report for _, report in run(setup.federation, setup.federation.algorithm.start(setup.model), settings.rounds)]
+    reports = [
+        report for _, report in run(setup.federation, setup.federation.algorithm.start(setup.model), settings.rounds)
+    ]
     found = trial(small, small.task)
     assert found.accuracy == pytest.approx(sum(report.metrics["accuracy"] for report in reports[-3:]) / 3)
     assert found.bytes_up == sum(report.bytes_up for report in reports)
