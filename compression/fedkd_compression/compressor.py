@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from fedkd_compression.code import Code
     from fedkd_compression.keys import Key
     from fedkd_compression.operators.base import Operator
+
+_TOGETHER = 64
+"""Frames that are summed at a time: their symbols are in memory together."""
 
 
 def compress(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], Tensor]:
@@ -39,6 +42,8 @@ def compress(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], T
         >>> 8 * len(frames[0])     # bits sent
     """
     work = _prepared(operator, rows, key)
+    if operator.traits.ragged and len(work) != 1:
+        return _one_by_one(operator, rows, key)
     if operator.traits.lossless:
         code, received = operator.encode(work, key), rows
     else:
@@ -49,8 +54,17 @@ def compress(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], T
     return framing.frames(operator, code, key, rows.shape[1], dtype_index(rows)), received
 
 
-def decompress(operator: Operator, frames: Sequence[bytes | memoryview], key: Key, dim: int) -> Tensor:
+def decompress(
+    operator: Operator, frames: Sequence[bytes | memoryview], key: Key, dim: int, device: torch.device | str = "cpu"
+) -> Tensor:
     """The rows [n, dim] that ``compress`` returned, from their frames and the key.
+
+    Args:
+        operator: the one that made the frames, with the same fields.
+        frames: n of them.
+        key: n rows.
+        dim: dimension of the rows.
+        device: where the rows are wanted; an operator that works anywhere decodes there.
 
     Raises:
         WireError: a frame is damaged, of another operator or dimension, or malformed; nothing else is raised for
@@ -59,9 +73,55 @@ def decompress(operator: Operator, frames: Sequence[bytes | memoryview], key: Ke
     if len(key.rows) != len(frames):
         raise WireError(f"frames: {len(frames)} for a key of {len(key.rows)} rows")
     if not frames:
-        return torch.empty(0, dim)
+        return torch.empty(0, dim, device=device)
+    if operator.traits.ragged and len(frames) > 1:
+        alone = [decompress(operator, [frame], key.row(i), dim, device) for i, frame in enumerate(frames)]
+        return torch.cat(alone)
     code, dtype = framing.code(operator, frames, key, dim)
-    return _decoded(operator, code, key, dim).to(getattr(torch, FLOATS[dtype]))
+    there = code.map(lambda part: part.to(device)) if operator.traits.anywhere else code
+    return _decoded(operator, there, key, dim).to(device=device, dtype=getattr(torch, FLOATS[dtype]))
+
+
+def decompress_sum(
+    operator: Operator, frames: Sequence[bytes | memoryview], key: Key, dim: int, weights: Sequence[float] | None = None
+) -> Tensor:
+    """The weighted sum, float64 [dim], of rows that were all compressed with one key of one row.
+
+    Operators whose codes can be added (``SubtractiveDither``, ``RandK``, ``CountSketch``) decode once, not once a frame.
+
+    Args:
+        operator: the one that made the frames.
+        frames: n of them.
+        key: one row, shared by all frames.
+        dim: dimension of the rows.
+        weights: one a frame; 1 when None.
+
+    Raises:
+        WireError: as ``decompress``.
+        OperatorError: the numbers of frames and weights differ, or the key has several rows.
+
+    Example:
+        >>> decompress_sum(RandK(k=10), frames, Key.of(0, "round", 3), dim) / len(frames)     # the mean
+    """
+    shares = [1.0] * len(frames) if weights is None else list(weights)
+    if len(shares) != len(frames) or len(key.rows) != 1:
+        raise OperatorError(
+            f"decompress_sum: {len(frames)} frames, {len(shares)} weights, {len(key.rows)} keys; "
+            "give a weight a frame and one key"
+        )
+    total = torch.zeros(dim, dtype=torch.float64)
+    together = 1 if operator.traits.ragged else _TOGETHER
+    for start in range(0, len(frames), together):
+        part = frames[start : start + together]
+        code, _ = framing.code(operator, part, key.repeat(len(part)), dim)
+        total += _summed(operator, code, torch.tensor(shares[start : start + together]).double(), key, dim)
+    return total
+
+
+def _one_by_one(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], Tensor]:
+    parts = [compress(operator, rows[i : i + 1], key.row(i)) for i in range(len(rows))]
+    received = [part[1] for part in parts]
+    return [part[0][0] for part in parts], torch.cat(received) if received else rows
 
 
 def _prepared(operator: Operator, rows: Tensor, key: Key) -> Tensor:
@@ -72,7 +132,7 @@ def _prepared(operator: Operator, rows: Tensor, key: Key) -> Tensor:
         )
     dtype_index(rows)
     operator.check(rows.shape[1])
-    work = rows.detach().cpu().contiguous()
+    work = (rows.detach() if operator.traits.anywhere else rows.detach().cpu()).contiguous()
     if not _finite(work):
         raise OperatorError(f"{operator}: rows hold NaN or infinity; give finite rows")
     if operator.traits.lossless or work.dtype in (torch.float32, torch.float64):
@@ -82,18 +142,29 @@ def _prepared(operator: Operator, rows: Tensor, key: Key) -> Tensor:
 
 def _finite(values: Tensor) -> bool:
     if values.dtype in (torch.float32, torch.float64):
-        return kernels.backend().all_finite(values.detach().cpu().contiguous().numpy())
+        return kernels.on(values.device).all_finite(values.detach().contiguous())
     return bool(torch.isfinite(values).all())
 
 
 def _decoded(operator: Operator, code: Code, key: Key, dim: int) -> Tensor:
-    try:
-        rows = operator.decode(code, key, dim)
-    except WireError:
-        raise
-    except Exception as error:
-        # A decoder of a user may meet a code that its encoder never made: that is a malformed frame.
-        raise WireError(f"frame: {operator} cannot decode it ({error})") from error
+    rows = _guarded(operator, lambda: operator.decode(code, key, dim))
     if rows.shape != (len(key.rows), dim):
         raise WireError(f"frame: {operator} decodes it to {tuple(rows.shape)}, not to {(len(key.rows), dim)}")
     return rows
+
+
+def _summed(operator: Operator, code: Code, weights: Tensor, key: Key, dim: int) -> Tensor:
+    total = _guarded(operator, lambda: operator.total(code, weights, key, dim))
+    if total.shape != (dim,):
+        raise WireError(f"frame: {operator} sums it to {tuple(total.shape)}, not to {(dim,)}")
+    return total
+
+
+def _guarded(operator: Operator, decode: Callable[[], Tensor]) -> Tensor:
+    """What a decoder gives; a user's may meet a code that its encoder never made, which is a malformed frame."""
+    try:
+        return decode()
+    except WireError:
+        raise
+    except Exception as error:
+        raise WireError(f"frame: {operator} cannot decode it ({error})") from error

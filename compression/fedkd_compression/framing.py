@@ -1,4 +1,4 @@
-"""Codes to frames and back: each part of a code through its codec."""
+"""Codes to frames and back: each part of a code through its codec, children as their own operators say."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from fedkd_compression import wire
+from fedkd_compression.body import Body, Stream, most
 from fedkd_compression.code import Code
 from fedkd_compression.codecs import decode_positions, decode_symbols, encode_positions, encode_symbols
 from fedkd_compression.errors import OperatorError, WireError
-from fedkd_compression.operators.base import Operator
-from fedkd_compression.wire import FLOATS, Frame, Stream
+from fedkd_compression.operators.base import Operator, Part
+from fedkd_compression.wire import FLOATS, Frame
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,9 +29,9 @@ _FLOAT32 = FLOATS.index("float32")
 
 def frames(operator: Operator, code: Code, key: Key, dim: int, dtype: int) -> list[bytes]:
     """One frame for each row of a code; ``dtype`` is that of the rows, as an index into FLOATS."""
-    named = wire.fingerprint(operator)
+    named, host = wire.fingerprint(operator), code.map(lambda part: part.detach().cpu())
     return [
-        wire.pack(_frame(code.row(i), Frame(named, dim, dtype), _contexts(operator, key.row(i), dim)))
+        wire.pack(Frame(named, dim, dtype, _body(host.row(i), Part(operator, key.row(i), dim))))
         for i in range(len(key.rows))
     ]
 
@@ -44,7 +45,7 @@ def code(operator: Operator, data: Sequence[bytes | memoryview], key: Key, dim: 
     parsed = [_parsed(operator, frame, dim) for frame in data]
     if len({frame.dtype for frame in parsed}) > 1:
         raise WireError("frames: rows of one batch differ in dtype")
-    rows = [_code(operator, frame, _contexts(operator, key.row(i), dim)) for i, frame in enumerate(parsed)]
+    rows = [_code(frame.body, Part(operator, key.row(i), dim)) for i, frame in enumerate(parsed)]
     return _stacked(rows), parsed[0].dtype
 
 
@@ -60,30 +61,32 @@ def dtype_index(values: Tensor) -> int:
     return FLOATS.index(name)
 
 
-def _contexts(operator: Operator, key: Key, dim: int) -> Contexts | None:
-    """A function that draws the contexts of a row, if the operator has any: they are drawn only where needed."""
-    if type(operator).contexts is Operator.contexts:
+def _contexts(part: Part) -> Contexts | None:
+    """A function that draws the contexts of a code, if its operator has any: they are drawn only where needed."""
+    if type(part.operator).contexts is Operator.contexts:
         return None
 
     def drawn() -> Octets:
-        contexts = operator.contexts(key, dim)
-        return np.empty(0, np.uint8) if contexts is None else contexts.numpy()[0]
+        contexts = part.operator.contexts(part.key, part.dim)
+        return np.empty(0, np.uint8) if contexts is None else contexts.cpu().numpy().reshape(-1)
 
     return drawn
 
 
-def _frame(row: Code, frame: Frame, contexts: Contexts | None) -> Frame:
+def _body(row: Code, part: Part) -> Body:
     symbols, positions, values, side = row.parts()
-    return Frame(
-        frame.fingerprint,
-        frame.dim,
-        frame.dtype,
+    length = part.dim * len(part.key.rows)
+    inner = part.operator.children(part.key, part.dim) if row.children else ()
+    return Body(
         side=_raw(side),
         side_dtype=_FLOAT32 if side is None else dtype_index(side),
         values=_raw(values),
         values_dtype=_FLOAT32 if values is None else dtype_index(values),
-        positions=None if positions is None else _stream(encode_positions(positions[0].numpy(), frame.dim), positions),
-        symbols=None if symbols is None else _stream(encode_symbols(_whole(symbols), contexts), symbols),
+        positions=None
+        if positions is None
+        else _stream(encode_positions(positions[0].numpy(), most(length)), positions),
+        children=tuple(_body(child, own) for child, own in zip(row.children, inner, strict=True)),
+        symbols=None if symbols is None else _stream(encode_symbols(_whole(symbols), _contexts(part)), symbols),
     )
 
 
@@ -113,14 +116,28 @@ def _parsed(operator: Operator, data: bytes | memoryview, dim: int) -> Frame:
     return frame
 
 
-def _code(operator: Operator, frame: Frame, contexts: Contexts | None) -> Code:
+def _code(body: Body, part: Part) -> Code:
+    """The code of a body; nothing is read that is larger than the part's dimension allows."""
+    length = part.dim * len(part.key.rows)
+    body.check(length)
     symbols = positions = None
-    if frame.symbols is not None:
-        read = decode_symbols(frame.symbols.data, frame.symbols.count, contexts)
-        symbols = torch.from_numpy(read if operator.traits.narrow else read.astype(np.int32, copy=False))[None]
-    if frame.positions is not None:
-        positions = torch.from_numpy(decode_positions(frame.positions.data, frame.positions.count, frame.dim))[None]
-    return Code(symbols, positions, _floats(frame.values, frame.values_dtype), _floats(frame.side, frame.side_dtype))
+    if body.symbols is not None:
+        read = decode_symbols(body.symbols.data, body.symbols.count, _contexts(part))
+        symbols = torch.from_numpy(read if part.operator.traits.narrow else read.astype(np.int32, copy=False))[None]
+    if body.positions is not None:
+        read_positions = decode_positions(body.positions.data, body.positions.count, most(length))
+        positions = torch.from_numpy(read_positions)[None]
+    side, values = _floats(body.side, body.side_dtype), _floats(body.values, body.values_dtype)
+    return Code(symbols, positions, values, side, _children(body, part))
+
+
+def _children(body: Body, part: Part) -> tuple[Code, ...]:
+    if not body.children:
+        return ()
+    inner = part.operator.children(part.key, part.dim)
+    if len(inner) != len(body.children):
+        raise WireError(f"frame: {len(body.children)} children where {len(inner)} are needed")
+    return tuple(_code(child, own) for child, own in zip(body.children, inner, strict=True))
 
 
 def _floats(stream: Stream | None, dtype: int) -> Tensor | None:
@@ -136,8 +153,14 @@ def _stacked(codes: list[Code]) -> Code:
     """The codes of single rows as one; narrow symbols become as wide as the widest."""
     if len(codes) == 1:
         return codes[0]
+    if len({len(code.children) for code in codes}) > 1:
+        raise WireError("frames: rows of one batch differ in their parts")
+    children = tuple(_stacked(list(same)) for same in zip(*(code.children for code in codes), strict=True))
     parts = list(zip(*(row.parts() for row in codes), strict=True))
     try:
-        return Code(*(None if all(part is None for part in same) else torch.cat(same) for same in parts))
+        symbols, positions, values, side = (
+            None if all(part is None for part in same) else torch.cat(same) for same in parts
+        )
     except (TypeError, RuntimeError):
         raise WireError("frames: rows of one batch differ in their parts") from None
+    return Code(symbols, positions, values, side, children)

@@ -55,6 +55,21 @@ class Key:
         """A sub-stream of every row."""
         return Key(tuple(_digest(row.to_bytes(8, "little"), path) for row in self.rows))
 
+    def repeat(self, count: int) -> Key:
+        """Every row ``count`` times, one after another."""
+        return Key(tuple(row for row in self.rows for _ in range(count)))
+
+    def spread(self, count: int) -> Key:
+        """``count`` sub-streams of every row, one after another: cheaper than a ``fold`` for each.
+
+        Sub-stream i of the stream k is splitmix64's finaliser of k + (i + 1) 0x9E3779B97F4A7C15 (Steele et al., 2014).
+        """
+        steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = self.array()[:, None] + steps
+        z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+        return Key(tuple((z ^ z >> np.uint64(31)).reshape(-1).tolist()))
+
     def row(self, i: int) -> Key:
         """The key of row i alone."""
         return Key((self.rows[i],))
@@ -63,13 +78,17 @@ class Key:
         """Random words, uint32 [rows, count]; the first words do not depend on ``count``."""
         return kernels.backend().words(self.array(), _counted(count))
 
-    def uniforms(self, count: int) -> Tensor:
+    def uniforms(self, count: int, device: torch.device | str = "cpu") -> Tensor:
         """Uniform on multiples of 2^-24 in [0, 1), float32 [rows, count]."""
-        return torch.from_numpy(kernels.backend().uniforms(self.array(), _counted(count)))
+        return kernels.on(device).uniforms(self.array(), _counted(count))
 
-    def dither(self, count: int) -> Tensor:
+    def dither(self, count: int, device: torch.device | str = "cpu") -> Tensor:
         """Uniform on odd multiples of 2^-25 in (-1/2, 1/2), float32 [rows, count]; symmetric, exact."""
-        return torch.from_numpy(kernels.backend().dither(self.array(), _counted(count)))
+        return kernels.on(device).dither(self.array(), _counted(count))
+
+    def signs(self, count: int, device: torch.device | str = "cpu") -> Tensor:
+        """Signs -1 and 1 with equal probability, float32 [rows, count]."""
+        return self.dither(count, device).sign()
 
     def permutation(self, count: int) -> Counts:
         """A uniform order of range(count), int64 [count]; for a key of one row."""

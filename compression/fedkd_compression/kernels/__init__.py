@@ -1,6 +1,14 @@
-"""The loops: a compiled set (numba) and a portable set (NumPy) with the same functions and the same results.
+"""The loops, in sets with the same functions and the same results, bit for bit.
 
-``backend()`` is the set in use. The compiled set is imported at its first use, never with the package.
+| set | written in | serves |
+|---|---|---|
+| numba | compiled loops | tensors of the CPU, and the coder; the one in use by default |
+| numpy | plain NumPy: the reference that documents every function | the same |
+| torch | tensor operations | tensors of any device, and the coder |
+| triton | kernels of its own for the dither and the levels, torch for the rest | tensors of CUDA devices |
+
+``on(device)`` are the kernels for tensors there, ``backend()`` those of the coder, which works on the host's bytes.
+A set is imported at its first use, never with the package.
 """
 
 from __future__ import annotations
@@ -10,32 +18,63 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
-from typing import Literal, cast
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal, cast
 
 from fedkd_compression.kernels.interface import Backend
 
-Name = Literal["numba", "numpy"]
+if TYPE_CHECKING:
+    import torch
 
-_MODULES: dict[Name, str] = {
+    from fedkd_compression.kernels.rows import RowKernels
+
+Name = Literal["numba", "numpy", "torch", "triton"]
+
+_CODERS: dict[Name, str] = {
     "numba": "fedkd_compression.kernels.compiled",
     "numpy": "fedkd_compression.kernels.portable",
+    "torch": "fedkd_compression.kernels.tensors.coder",
+    "triton": "fedkd_compression.kernels.compiled",
 }
-_chosen: ContextVar[Name] = ContextVar("fedkd_compression_kernels", default="numba")
+_chosen: ContextVar[Name | None] = ContextVar("fedkd_compression_kernels", default=None)
 
 
 def backend() -> Backend:
-    """The set of kernels in use."""
-    return _loaded(_chosen.get())
+    """The coder's kernels in use."""
+    return cast(Backend, import_module(_CODERS[_chosen.get() or "numba"]))
+
+
+def on(device: torch.device | str) -> RowKernels:
+    """The operators' kernels for tensors of a device."""
+    chosen = _chosen.get()
+    if str(device) == "cpu":
+        return _rows(chosen or "numba")
+    return _rows(chosen if chosen in ("torch", "triton") else _best_on_device())
+
+
+def available() -> tuple[Name, ...]:
+    """The sets that this installation has, Triton's where it can be imported."""
+    return ("numba", "numpy", "torch", *(("triton",) if _best_on_device() == "triton" else ()))
 
 
 @cache
-def _loaded(name: Name) -> Backend:
-    return cast(Backend, import_module(_MODULES[name]))
+def _best_on_device() -> Name:
+    return "triton" if find_spec("triton") else "torch"
+
+
+@cache
+def _rows(name: Name) -> RowKernels:
+    if name in ("numba", "numpy"):
+        from fedkd_compression.kernels.rows import Host
+
+        return Host(cast(Backend, import_module(_CODERS[name])))
+    module = "fedkd_compression.kernels.tensors" if name == "torch" else "fedkd_compression.kernels.triton"
+    return cast("RowKernels", import_module(module))
 
 
 @contextmanager
 def use(name: Name) -> Iterator[None]:
-    """Use a set of kernels inside a ``with`` block.
+    """Use one set of kernels, wherever it can serve, inside a ``with`` block.
 
     Example:
         >>> with kernels.use("numpy"):

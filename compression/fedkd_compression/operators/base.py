@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Traits:
-    """What holds for every setting of an operator; each is checked by a law in ``testing.py``.
+    """What an operator promises; each is checked by a law in ``testing``.
 
     Args:
         unbiased: E C(x) = x.
@@ -24,6 +24,8 @@ class Traits:
         additive: C(x) + C(y) = C(x + y) under one key, up to rounding.
         fixed_size: the size of a frame depends on dim and dtype alone.
         narrow: ``decode`` takes symbols in int8, too, as they come when all fit.
+        anywhere: ``encode`` and ``decode`` work on tensors of any device; others are given tensors of the CPU.
+        ragged: the codes of two rows may differ in size; ``encode`` and ``decode`` are given one row at a time.
     """
 
     unbiased: bool = False
@@ -32,6 +34,29 @@ class Traits:
     additive: bool = False
     fixed_size: bool = False
     narrow: bool = False
+    anywhere: bool = False
+    ragged: bool = False
+
+
+class Named(NamedTuple):
+    """One of the tensors that are laid end to end in a row: its name and its shape."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+class Part(NamedTuple):
+    """What both ends know of a child of a code.
+
+    Args:
+        operator: made the child's code, and reads it.
+        key: its rows' codes are laid end to end in the child.
+        dim: dimension of each of the rows.
+    """
+
+    operator: Operator
+    key: Key
+    dim: int
 
 
 class Operator(ABC):
@@ -41,7 +66,10 @@ class Operator(ABC):
     bytes from ``compress``: its symbols, positions, values and side information are coded for it.
     """
 
-    traits: ClassVar[Traits] = Traits()
+    @property
+    def traits(self) -> Traits:
+        """What the operator promises; none of it by default. A class whose fields do not matter sets an attribute."""
+        return Traits()
 
     @abstractmethod
     def encode(self, rows: Tensor, key: Key) -> Code:
@@ -71,6 +99,28 @@ class Operator(ABC):
         likely in one as -s is in the other.
         """
         return None
+
+    def children(self, key: Key, dim: int) -> tuple[Part, ...]:
+        """The parts whose codes are the children of a code, for a key of one row; none for most operators."""
+        return ()
+
+    def shaped(self, tensors: tuple[Named, ...]) -> Operator:
+        """The operator for rows that are these tensors laid end to end; most operators do not care."""
+        return self
+
+    def kept(self, key: Key, dim: int) -> int | None:
+        """How many values a sparsifier sends of a row, which both ends know; None for all other operators."""
+        return None
+
+    def total(self, code: Code, weights: Tensor, key: Key, dim: int) -> Tensor:
+        """Sum of weights [n] times the decoded rows of a code, all made with the one row of ``key``.
+
+        Weights and the sum [dim] are float64. Overridden where the sum is cheaper than decoding each.
+        """
+        total = weights.new_zeros(dim)
+        for i, weight in enumerate(weights):
+            total += self.decode(code.row(i), key, dim)[0] * weight
+        return total
 
     def check(self, dim: int) -> None:
         """Raise OperatorError when the operator cannot serve this dimension."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -28,7 +28,7 @@ class Float16(Operator):
     zeros) satisfy |C(x) - x|^2 <= 2^-22 |x|^2, the delta that is stated. A smaller coordinate is off by at most 2^-25.
     """
 
-    traits: ClassVar[Traits] = Traits(fixed_size=True)
+    traits = Traits(fixed_size=True, anywhere=True)
 
     def encode(self, rows: Tensor, key: Key) -> Code:
         """The rows [n, d] as half-precision values.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from fedkd_compression.code import Code
 from fedkd_compression.operators.base import Operator, Traits
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Identity(Operator):
     """C(x) = x, bit for bit; omega = 0."""
 
-    traits: ClassVar[Traits] = Traits(unbiased=True, exact=True, lossless=True, additive=True, fixed_size=True)
+    traits = Traits(unbiased=True, exact=True, lossless=True, additive=True, fixed_size=True, anywhere=True)
 
     def encode(self, rows: Tensor, key: Key) -> Code:
         """The rows [n, d] as values."""

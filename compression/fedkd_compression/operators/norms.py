@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
+import torch
 
 from fedkd_compression import kernels
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from fedkd_compression.arrays import Floats
+    from torch import Tensor
 
 _SAFE = (1e-280, 1e300)
 
 
-def l2_norms(rows: Floats) -> NDArray[np.float64]:
+def l2_norms(rows: Tensor) -> Tensor:
     """Euclidean norm of every row [n, d], float64 [n], summed in a fixed order."""
-    squares = kernels.backend().squares(rows)
-    norms = np.sqrt(squares)
-    # Of rows that are not zero, only float64 ones get here: their squares leave the range of float64.
-    for i in np.flatnonzero((squares < _SAFE[0]) | (squares > _SAFE[1])):
-        peak = kernels.backend().peaks(rows[i : i + 1])[0]
-        if peak > 0:
-            scale = 2.0 ** np.floor(np.log2(peak))
-            norms[i] = scale * np.sqrt(kernels.backend().squares(rows[i : i + 1] / scale)[0])
+    squares = kernels.on(rows.device).squares(rows)
+    norms = squares.sqrt()
+    if rows.dtype == torch.float64:
+        # Only squares of float64 leave the range of float64.
+        for i in torch.nonzero((squares < _SAFE[0]) | (squares > _SAFE[1]))[:, 0].tolist():
+            norms[i] = _scaled_norm(rows[i : i + 1])
     return norms
+
+
+def _scaled_norm(row: Tensor) -> Tensor:
+    """The norm of a row whose squares overflow or vanish; 0 for a row of zeros."""
+    _, exponent = torch.frexp(kernels.on(row.device).peaks(row))
+    scaled = torch.ldexp(row, -exponent)
+    return torch.ldexp(kernels.on(row.device).squares(scaled).sqrt(), exponent)[0]

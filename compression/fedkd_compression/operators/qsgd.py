@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from fedkd_compression import kernels
 from fedkd_compression.code import Code
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
     from fedkd_compression.keys import Key
 
 _MOST = 1 << 20
-_NARROW = 127
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class QSGD(Operator):
 
     levels: int
     norm: Literal["l2", "max"] = "l2"
-    traits: ClassVar[Traits] = Traits(unbiased=True, narrow=True)
+    traits = Traits(unbiased=True, narrow=True, anywhere=True)
 
     def __post_init__(self) -> None:
         if not 1 <= self.levels <= _MOST:
@@ -54,19 +50,14 @@ class QSGD(Operator):
 
     def encode(self, rows: Tensor, key: Key) -> Code:
         """Symbols [n, d] in [-levels, levels] and one norm a row."""
-        data = rows.numpy()
-        norms = l2_norms(data) if self.norm == "l2" else kernels.backend().peaks(data)
-        with np.errstate(over="ignore"):
-            sent = norms.astype(data.dtype)
-        symbols = np.empty(data.shape, np.int8 if self.levels < _NARROW else np.int32)
-        kernels.backend().levels_encode(data, sent, self.levels, key.array(), symbols)
-        return Code(torch.from_numpy(symbols), side=torch.from_numpy(sent.reshape(-1, 1)))
+        run = kernels.on(rows.device)
+        norms = (l2_norms(rows) if self.norm == "l2" else run.peaks(rows)).to(rows.dtype)
+        return Code(run.levels_encode(rows, norms, self.levels, key.array()), side=norms[:, None])
 
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:
         """The levels times the norm."""
-        norms = np.ascontiguousarray(expect_side(code, 1).numpy()[:, 0])
-        symbols = expect_symbols(code, dim).numpy()
-        return torch.from_numpy(kernels.backend().levels_decode(symbols, norms, self.levels))
+        norms, symbols = expect_side(code, 1)[:, 0].contiguous(), expect_symbols(code, dim)
+        return kernels.on(symbols.device).levels_decode(symbols, norms, self.levels)
 
     def omega(self, dim: int) -> float:
         """The bound of the class's docstring."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
 from fedkd_compression import kernels
 from fedkd_compression.code import Code
 from fedkd_compression.errors import OperatorError
 from fedkd_compression.operators.base import Operator, Traits
 from fedkd_compression.operators.checks import expect_values
+from fedkd_compression.operators.sparse import spread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +33,7 @@ class RandK(Operator):
     """
 
     k: int
-    traits: ClassVar[Traits] = Traits(unbiased=True, exact=True, additive=True, fixed_size=True)
+    traits = Traits(unbiased=True, exact=True, additive=True, fixed_size=True, anywhere=True)
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -43,22 +41,31 @@ class RandK(Operator):
 
     def encode(self, rows: Tensor, key: Key) -> Code:
         """The drawn coordinates [n, k], as they are."""
-        return Code(values=rows.gather(1, self._drawn(key, rows.shape[1])))
+        return Code(values=rows.gather(1, _drawn(rows, key, rows.shape[1], self.k)))
 
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:
         """The drawn coordinates times dim/k, zeros elsewhere."""
         values = expect_values(code, self.k)
-        return values.new_zeros(len(values), dim).scatter_(1, self._drawn(key, dim), values * (dim / self.k))
+        return spread(values * (dim / self.k), _drawn(values, key, dim, self.k), dim)
+
+    def total(self, code: Code, weights: Tensor, key: Key, dim: int) -> Tensor:
+        """The weighted sum of the values, put in place once."""
+        values = (weights[:, None] * expect_values(code, self.k)).sum(0, keepdim=True) * (dim / self.k)
+        return spread(values, _drawn(values, key, dim, self.k), dim)[0]
 
     def omega(self, dim: int) -> float:
         """Each coordinate is kept with probability k/dim."""
         return dim / self.k - 1
+
+    def kept(self, key: Key, dim: int) -> int:
+        """As many as the field says."""
+        return self.k
 
     def check(self, dim: int) -> None:
         """There must be k coordinates."""
         if self.k > dim:
             raise OperatorError(f"RandK: k={self.k} exceeds dim={dim}; choose k <= dim")
 
-    def _drawn(self, key: Key, dim: int) -> Tensor:
-        positions = [kernels.backend().largest(words, self.k) for words in key.words(dim)]
-        return torch.from_numpy(np.stack(positions)) if positions else torch.empty(0, self.k, dtype=torch.int64)
+
+def _drawn(like: Tensor, key: Key, dim: int, count: int) -> Tensor:
+    return kernels.on(like.device).drawn(key.array(), dim, count)

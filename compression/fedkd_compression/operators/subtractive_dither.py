@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from fedkd_compression import kernels
@@ -18,14 +17,11 @@ from fedkd_compression.operators.norms import l2_norms
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fedkd_compression.arrays import Floats
     from fedkd_compression.keys import Key
 
 _FINEST = 2.0**-12
 _LARGEST_SYMBOL = 2.0**22
 _NARROW = 127
-_LEAST = {"float32": 2.0**-126, "float64": 2.0**-1022}
-"""The smallest normal numbers."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class SubtractiveDither(Operator):
     """
 
     step: float
-    traits: ClassVar[Traits] = Traits(unbiased=True, exact=True, narrow=True)
+    traits = Traits(unbiased=True, exact=True, narrow=True, anywhere=True)
 
     def __post_init__(self) -> None:
         if not _FINEST <= self.step <= 1 / _FINEST:
@@ -58,24 +54,28 @@ class SubtractiveDither(Operator):
 
     def transmit(self, rows: Tensor, key: Key) -> tuple[Code, Tensor]:
         """Encode rows [n, d] and decode them in the same pass."""
-        data = rows.numpy()
-        steps = self._spacings(data)
+        run, steps = kernels.on(rows.device), self._spacings(rows)
         # A bound on |q|; the spacing is infinite when it overflows, and is then refused with the received rows.
-        narrow = bool((kernels.backend().peaks(data) < steps.astype(np.float64) * (_NARROW - 1)).all())
-        symbols = np.empty(data.shape, np.int8 if narrow else np.int32)
-        received = kernels.backend().dither_encode(data, steps, key.array(), symbols)
-        code = Code(torch.from_numpy(symbols), side=torch.from_numpy(steps.reshape(-1, 1)))
-        return code, torch.from_numpy(received)
+        narrow = bool((run.peaks(rows) < steps.double() * (_NARROW - 1)).all())
+        symbols, received = run.dither_encode(rows, steps, key.array(), narrow)
+        return Code(symbols, side=steps[:, None]), received
 
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:
         """The grid points, without the shift."""
-        steps = np.ascontiguousarray(expect_side(code, 1).numpy()[:, 0])
-        symbols = expect_symbols(code, dim).numpy()
-        return torch.from_numpy(kernels.backend().dither_decode(symbols, steps, key.array()))
+        steps, symbols = expect_side(code, 1)[:, 0].contiguous(), expect_symbols(code, dim)
+        return kernels.on(symbols.device).dither_decode(symbols, steps, key.array())
+
+    def total(self, code: Code, weights: Tensor, key: Key, dim: int) -> Tensor:
+        """Sum of w_i (q_i - u) D_i = sum of (w_i D_i) q_i - u sum of w_i D_i: one dither for all."""
+        symbols, steps = expect_symbols(code, dim), expect_side(code, 1)[:, 0].double() * weights
+        total = key.dither(dim)[0].double() * -float(steps.sum())
+        for row, step in zip(symbols, steps.tolist(), strict=True):
+            total.add_(row, alpha=step)
+        return total
 
     def contexts(self, key: Key, dim: int) -> Tensor:
         """Sixteen bins of the dither: at a low rate it says most about the symbol."""
-        return torch.from_numpy(kernels.backend().bins(key.array(), dim))
+        return kernels.on("cpu").bins(key.array(), dim)
 
     def omega(self, dim: int) -> float:
         """The variance of a uniform error."""
@@ -89,9 +89,7 @@ class SubtractiveDither(Operator):
                 f"SubtractiveDither: step={self.step:g} is too fine for dim={dim}; choose step >= {least:.3g}"
             )
 
-    def _spacings(self, data: Floats) -> Floats:
+    def _spacings(self, rows: Tensor) -> Tensor:
         """Step RMS(x) in the rows' dtype [n]; never so small that the grid itself would be inexact, 0 for zero rows."""
-        spacing = l2_norms(data) * (self.step / max(data.shape[1], 1) ** 0.5)
-        held = np.where(spacing > 0, np.maximum(spacing, _LEAST[data.dtype.name]), 0.0)
-        with np.errstate(over="ignore"):
-            return held.astype(data.dtype)
+        spacing = l2_norms(rows) * (self.step / max(rows.shape[1], 1) ** 0.5)
+        return torch.where(spacing > 0, spacing.clamp(min=torch.finfo(rows.dtype).tiny), spacing).to(rows.dtype)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, ClassVar
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
 from fedkd_compression import kernels
 from fedkd_compression.code import Code
 from fedkd_compression.errors import OperatorError
 from fedkd_compression.operators.base import Operator, Traits
 from fedkd_compression.operators.checks import expect_positions, expect_values
+from fedkd_compression.operators.sparse import spread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +39,7 @@ class TopK(Operator):
 
     k: int | None = None
     fraction: float | None = None
-    traits: ClassVar[Traits] = Traits()
+    traits = Traits(anywhere=True)
 
     def __post_init__(self) -> None:
         if (self.k is None) == (self.fraction is None):
@@ -51,31 +49,25 @@ class TopK(Operator):
         if self.fraction is not None and not 0 < self.fraction <= 1:
             raise OperatorError(f"TopK: fraction={self.fraction} is outside (0, 1]; choose fraction = 0.05")
 
-    def kept(self, dim: int) -> int:
+    def kept(self, key: Key | None, dim: int) -> int:
         """Number of coordinates kept of ``dim``."""
         return self.k if self.k is not None else ceil((self.fraction or 0.0) * dim - _ROUNDING)
 
     def encode(self, rows: Tensor, key: Key) -> Code:
         """Positions and values [n, k] of the largest coordinates."""
-        data = rows.numpy()
-        # The bits of non-negative floats are ordered as the floats are.
-        bits = np.abs(data).view(np.uint32 if data.dtype == np.float32 else np.uint64)
-        kept = self.kept(data.shape[1])
-        found = [kernels.backend().largest(row, kept) for row in bits]
-        positions = torch.from_numpy(np.stack(found)) if found else torch.empty(0, kept, dtype=torch.int64)
+        positions = kernels.on(rows.device).largest(rows, self.kept(None, rows.shape[1]))
         return Code(positions=positions, values=rows.gather(1, positions))
 
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:
         """The values at their positions, zeros elsewhere."""
-        kept = self.kept(dim)
-        values = expect_values(code, kept)
-        return values.new_zeros(len(values), dim).scatter_(1, expect_positions(code, kept), values)
+        kept = self.kept(None, dim)
+        return spread(expect_values(code, kept), expect_positions(code, kept, dim), dim)
 
     def delta(self, dim: int) -> float:
         """The largest k of dim coordinates hold at least k/dim of the energy."""
-        return self.kept(dim) / dim if dim else 1.0
+        return self.kept(None, dim) / dim if dim else 1.0
 
     def check(self, dim: int) -> None:
         """There must be k coordinates."""
-        if self.kept(dim) > dim:
+        if self.kept(None, dim) > dim:
             raise OperatorError(f"TopK: k={self.k} exceeds dim={dim}; choose k <= dim")

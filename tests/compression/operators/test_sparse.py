@@ -35,7 +35,7 @@ def test_top_k_reaches_its_bound_on_a_flat_row():
     ("fraction", "dim", "kept"), [(0.05, 1000, 50), (0.1, 30, 3), (0.01, 5, 1), (1.0, 7, 7), (0.5, 0, 0)]
 )
 def test_a_fraction_is_rounded_up(fraction, dim, kept):
-    assert TopK(fraction=fraction).kept(dim) == kept
+    assert TopK(fraction=fraction).kept(Key.of(0), dim) == kept
 
 
 def test_positions_of_one_percent_cost_about_eight_bits_each():
