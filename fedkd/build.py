@@ -78,10 +78,11 @@ def _assemble(
     samples = tuple(len(part) for part in parts)
     probability = settings.participation.probability(settings.clients)
     context = Context(settings.seed, run_number(settings), len(model), samples, probability)
-    algorithm = assemble(settings.algorithm, settings.uplink, settings.downlink, settings.server, context)
-    logits, uplink = _logits(teacher, learner), algorithm.uplink.link
+    uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
+    algorithm = assemble(settings.algorithm, uplink, downlink, settings.server, context)
+    logits, resolved = _logits(teacher, learner), algorithm.uplink.link
     workshop = Workshop(
-        learner, settings.trainer, settings.solver, data.train, parts, logits, uplink, settings.seed, context.run
+        learner, settings.trainer, settings.solver, data.train, parts, logits, resolved, settings.seed, context.run
     )
     evaluator = Evaluator(learner, data.test, settings.task.metrics, settings.evaluate_every, settings.rounds)
     executor = settings.executor.start(lambda: make_worker(algorithm, workshop))

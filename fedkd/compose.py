@@ -9,6 +9,7 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ def launch(task: Callable[[list[str]], None]) -> None:
         task(list(HydraConfig.get().overrides.task))
 
     sys.argv[1:] = [_let_in(argument) for argument in sys.argv[1:]]
+    _offer_plugins()
     hydra.main(version_base="1.3", config_path=str(configurations()), config_name="config")(run)()
 
 
@@ -94,6 +96,7 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
     from omegaconf.errors import OmegaConfBaseException
 
     checked = [_checked(override) for override in overrides]
+    _offer_plugins()
     try:
         if GlobalHydra.instance().is_initialized():
             return hydra.compose("config", checked)
@@ -101,6 +104,23 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
             return hydra.compose("config", checked)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigurationError(_one_line(error)) from None
+
+
+@cache
+def _offer_plugins() -> None:
+    """Let Hydra find the choices that installed packages bring, from now on; ours come first."""
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.core.plugins import Plugins
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    from fedkd.configuration.plugins import folders
+
+    class Choices(SearchPathPlugin):
+        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+            for folder in folders():
+                search_path.append("fedkd.compressors", f"file://{folder}")
+
+    Plugins.instance().register(Choices)
 
 
 def beside(overrides: Sequence[str], changes: Sequence[str]) -> dict[str, Any]:
@@ -147,12 +167,21 @@ def _checked(override: str) -> str:
     group = configurations() / key
     if not group.is_dir():
         return _let_in(override)
-    choices = sorted(path.stem for path in group.glob("*.yaml"))
-    if choice in (*choices, "null"):
+    if choice == "null" or (group / f"{choice}.yaml").is_file():
+        return override
+    choices = _choices(key)
+    if choice in choices:
         return override
     near = difflib.get_close_matches(choice, choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(choices)}"
     raise ConfigurationError(f"{key}={choice}: unknown choice; {hint}")
+
+
+def _choices(group: str) -> list[str]:
+    """Ours and those of installed packages."""
+    from fedkd.configuration.plugins import folders
+
+    return sorted({path.stem for folder in (configurations(), *folders()) for path in (folder / group).glob("*.yaml")})
 
 
 def _resumed(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fedkd.errors import ConfigurationError
-from fedkd_compression import Identity, Key, Operator, OperatorError, compress, decompress
+from fedkd_compression import Identity, Key, Named, Operator, OperatorError, compress, decompress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,6 +104,17 @@ class Link:
         if isinstance(self.memory, Shift) and self.memory.rate != "auto":
             return float(self.memory.rate)
         return 0.0
+
+    def shaped(self, tensors: tuple[Named, ...]) -> Link:
+        """The link for vectors that are these tensors laid end to end.
+
+        Raises:
+            ConfigurationError: the operator cannot serve these tensors.
+        """
+        try:
+            return replace(self, operator=self.operator.shaped(tensors))
+        except OperatorError as error:
+            raise ConfigurationError(str(error)) from None
 
     def resolve(self, dim: int) -> Link:
         """The link for vectors of this dimension: its rate is a number within its bound.

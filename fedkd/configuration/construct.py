@@ -15,7 +15,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
-from fedkd.configuration.targets import resolve
+from fedkd.configuration.targets import class_of
 from fedkd.errors import ConfigurationError
 
 
@@ -96,9 +96,11 @@ def _object(kind: type, value: object, path: str, plugins: Sequence[str]) -> Any
     target = value.get("_target_")
     if target is None and inspect.isabstract(kind):
         raise ConfigurationError(f"{path}: _target_ is missing; name a class of {_name(kind)}")
-    cls = kind if target is None else resolve(str(target), plugins, path)
+    cls = kind if target is None else class_of(kind, str(target), plugins, path)
     if not issubclass(cls, kind):
         raise _WrongTypeError(path, f"{path}._target_={target}: is no {_name(kind)}; choose one that is")
+    if lacking := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise ConfigurationError(f"{path}._target_={target}: lacks {', '.join(lacking)}; define it")
     return _call(cls, {name: item for name, item in value.items() if name != "_target_"}, path, plugins)
 
 
@@ -122,15 +124,23 @@ def _fields(cls: type) -> tuple[dict[str, Any], list[str]]:
     """Annotations of the constructor's parameters, and which have no default."""
     parameters = inspect.signature(cls).parameters.values()
     required = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
+    try:
+        return _annotations(cls), required
+    except NameError as error:
+        raise ConfigurationError(f"{cls.__name__}: {error}; import it at run time, not for annotations only") from None
+
+
+def _annotations(cls: type) -> dict[str, Any]:
     if dataclasses.is_dataclass(cls):
         # The annotations of an inherited field are read in the module that declares it.
-        return {name: kind for name, kind in typing.get_type_hints(cls).items() if name in _names(cls)}, required
+        return {name: kind for name, kind in typing.get_type_hints(cls).items() if name in _names(cls)}
     annotated = inspect.signature(cls, eval_str=True).parameters.values()
-    return {parameter.name: parameter.annotation for parameter in annotated}, required
+    return {parameter.name: parameter.annotation for parameter in annotated}
 
 
 def _names(cls: type) -> set[str]:
-    return {field.name for field in dataclasses.fields(cls) if field.init}
+    """Fields that a configuration may give; others are filled in by the program."""
+    return {field.name for field in dataclasses.fields(cls) if field.init and field.metadata.get("configured", True)}
 
 
 def unknown(path: str, name: str, known: typing.Iterable[str]) -> ConfigurationError:

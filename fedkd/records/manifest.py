@@ -102,7 +102,7 @@ def environment() -> dict[str, object]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": os.cpu_count(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
+        "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None} | _plugins(),
     }
 
 
@@ -111,6 +111,13 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _plugins() -> dict[str, str]:
+    """Versions of the packages that declare operators."""
+    from fedkd_compression.plugins import declared
+
+    return {entry.dist.name: entry.dist.version for entry in declared() if entry.dist is not None}
 
 
 def _now() -> str:

@@ -39,7 +39,7 @@ class ConvexLearner(Learner):
         self.task = task
         self.common = common
         self.vector = torch.zeros(common.x.shape[1], dtype=torch.float64)
-        self.parameters = [self.vector]
+        self.parameters, self.names = [self.vector], ("weights",)
 
     def gradients(self, batch: Batch) -> list[Tensor]:
         """The closed-form gradient."""

@@ -9,6 +9,7 @@ import torch
 
 from fedkd import vectors
 from fedkd.tasks.base import Batch, Task
+from fedkd_compression import Named
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,10 +25,18 @@ class Learner(ABC):
     Attributes:
         vector: the resident flat parameters [d].
         parameters: views of ``vector``, in order.
+        names: of the parameters.
     """
 
     vector: Tensor
     parameters: list[Tensor]
+    names: tuple[str, ...]
+
+    @property
+    def tensors(self) -> tuple[Named, ...]:
+        """Name and shape of every parameter, as operators that treat them apart want to know."""
+        shapes = (tuple(parameter.shape) for parameter in self.parameters)
+        return tuple(Named(name, shape) for name, shape in zip(self.names, shapes, strict=True))
 
     def load(self, x: Tensor) -> None:
         """Copy a vector [d] into the resident model."""
@@ -62,7 +71,8 @@ class NetworkLearner(Learner):
         self.module = module
         self.task = task
         self.vector = vectors.bind(module)
-        self.parameters = list(module.parameters())
+        self.names, parameters = zip(*module.named_parameters(), strict=True)
+        self.parameters = list(parameters)
         self._outputs: list[Tensor] = []
 
     def gradients(self, batch: Batch) -> list[Tensor]:

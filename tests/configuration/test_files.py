@@ -35,7 +35,7 @@ def objects(node: object) -> Iterator[Mapping[str, object]]:
 def fields(target: str) -> list[str]:
     kind = resolve(target, (), "file")
     if dataclasses.is_dataclass(kind):
-        return [field.name for field in dataclasses.fields(kind)]
+        return [field.name for field in dataclasses.fields(kind) if field.metadata.get("configured", True)]
     return list(inspect.signature(kind).parameters)
 
 
