@@ -2,32 +2,76 @@
 
 frames, received = compress(SubtractiveDither(step=1.0), rows, Key.of(0, "uplink", 3))
 received         = decompress(SubtractiveDither(step=1.0), frames, Key.of(0, "uplink", 3), dim)
+
+``fedkd_compression.rates`` chooses an operator's parameter, ``fedkd_compression.testing`` has the laws that every
+operator obeys, and ``python -m fedkd_compression.bench`` prints what each costs.
 """
 
 from __future__ import annotations
 
 from fedkd_compression.code import Code
-from fedkd_compression.compressor import compress, decompress
+from fedkd_compression.compressor import compress, decompress, decompress_sum
 from fedkd_compression.errors import OperatorError, WireError
 from fedkd_compression.keys import Key
-from fedkd_compression.operators import QSGD, Float16, Identity, Operator, RandK, SubtractiveDither, TopK, Traits
+from fedkd_compression.operators import (
+    EDEN,
+    QSGD,
+    CountSketch,
+    DeadZone,
+    EnergySVD,
+    Float16,
+    Identity,
+    LowRank,
+    Named,
+    Natural,
+    Operator,
+    Part,
+    RandK,
+    RandP,
+    Sign,
+    SubtractiveDither,
+    TernGrad,
+    TopK,
+    Traits,
+)
 from fedkd_compression.wire import Sizes, sizes
+from fedkd_compression.wrappers import Bucketed, BySize, Clipped, Compose, Induced, PerTensor, Rotated, Scaled
 
 __all__ = [
+    "EDEN",
     "QSGD",
+    "Bucketed",
+    "BySize",
+    "Clipped",
     "Code",
+    "Compose",
+    "CountSketch",
+    "DeadZone",
+    "EnergySVD",
     "Float16",
     "Identity",
+    "Induced",
     "Key",
+    "LowRank",
+    "Named",
+    "Natural",
     "Operator",
     "OperatorError",
+    "Part",
+    "PerTensor",
     "RandK",
+    "RandP",
+    "Rotated",
+    "Scaled",
+    "Sign",
     "Sizes",
     "SubtractiveDither",
+    "TernGrad",
     "TopK",
     "Traits",
     "WireError",
     "compress",
     "decompress",
+    "decompress_sum",
     "sizes",
 ]

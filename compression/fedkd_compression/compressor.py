@@ -42,7 +42,9 @@ def compress(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], T
         >>> 8 * len(frames[0])     # bits sent
     """
     work = _prepared(operator, rows, key)
-    if operator.traits.ragged and len(work) != 1:
+    if not len(work):
+        return [], rows
+    if operator.traits.ragged and len(work) > 1:
         return _one_by_one(operator, rows, key)
     if operator.traits.lossless:
         code, received = operator.encode(work, key), rows
@@ -87,7 +89,7 @@ def decompress_sum(
 ) -> Tensor:
     """The weighted sum, float64 [dim], of rows that were all compressed with one key of one row.
 
-    Operators whose codes can be added (``SubtractiveDither``, ``RandK``, ``CountSketch``) decode once, not once a frame.
+    Operators whose codes can be added (``SubtractiveDither``, ``RandK``, ``CountSketch``) decode once for all frames.
 
     Args:
         operator: the one that made the frames.
@@ -120,8 +122,7 @@ def decompress_sum(
 
 def _one_by_one(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], Tensor]:
     parts = [compress(operator, rows[i : i + 1], key.row(i)) for i in range(len(rows))]
-    received = [part[1] for part in parts]
-    return [part[0][0] for part in parts], torch.cat(received) if received else rows
+    return [part[0][0] for part in parts], torch.cat([part[1] for part in parts])
 
 
 def _prepared(operator: Operator, rows: Tensor, key: Key) -> Tensor:

@@ -62,15 +62,21 @@ def dtype_index(values: Tensor) -> int:
 
 
 def _contexts(part: Part) -> Contexts | None:
-    """A function that draws the contexts of a code, if its operator has any: they are drawn only where needed."""
+    """A function that draws the contexts of a code, if its operator may have any."""
     if type(part.operator).contexts is Operator.contexts:
         return None
+    return lambda: _drawn(part)
 
-    def drawn() -> Octets:
-        contexts = part.operator.contexts(part.key, part.dim)
-        return np.empty(0, np.uint8) if contexts is None else contexts.cpu().numpy().reshape(-1)
 
-    return drawn
+def _drawn(part: Part) -> Octets:
+    contexts = part.operator.contexts(part.key, part.dim)
+    return np.empty(0, np.uint8) if contexts is None else contexts.cpu().numpy().reshape(-1)
+
+
+def _encoded(symbols: Tensor, part: Part) -> Stream:
+    # The encoder needs the contexts in any case; a wrapper says only with them whether its operator has some.
+    contexts = _drawn(part)
+    return _stream(encode_symbols(_whole(symbols), (lambda: contexts) if len(contexts) else None), symbols)
 
 
 def _body(row: Code, part: Part) -> Body:
@@ -86,7 +92,7 @@ def _body(row: Code, part: Part) -> Body:
         if positions is None
         else _stream(encode_positions(positions[0].numpy(), most(length)), positions),
         children=tuple(_body(child, own) for child, own in zip(row.children, inner, strict=True)),
-        symbols=None if symbols is None else _stream(encode_symbols(_whole(symbols), _contexts(part)), symbols),
+        symbols=None if symbols is None else _encoded(symbols, part),
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
 from fedkd_compression import kernels
 from fedkd_compression.code import Code
 from fedkd_compression.errors import OperatorError
@@ -15,14 +18,20 @@ from fedkd_compression.operators.sparse import spread
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fedkd_compression.arrays import Counts
     from fedkd_compression.keys import Key
+
+_FEW, _LONG = 16, 1 << 15
+"""Up to dim/16 coordinates of rows of at least 2^15 are drawn one by one: shorter rows are faster drawn together."""
 
 
 @dataclass(frozen=True)
 class RandK(Operator):
     """Keep k coordinates drawn from the shared key, scaled by dim/k so that E C(x) = x.
 
-    omega = dim/k - 1 exactly. The positions are never sent: both ends draw them, the k largest random words.
+    omega = dim/k - 1 exactly. The positions are never sent, both ends draw them: those of the k largest of dim random
+    words; or, for k <= dim/16 of at least 2^15 coordinates, the first k distinct ones of a stream of positions, each
+    uniform up to 2^-64 dim, in time that does not grow with dim. Either is a uniform subset.
 
     Args:
         k: number of coordinates kept, in [1, dim].
@@ -68,4 +77,22 @@ class RandK(Operator):
 
 
 def _drawn(like: Tensor, key: Key, dim: int, count: int) -> Tensor:
-    return kernels.on(like.device).drawn(key.array(), dim, count)
+    """Increasing positions, int64 [n, count]: a uniform subset for each row of the key."""
+    if dim < _LONG or count > dim // _FEW:
+        return kernels.on(like.device).drawn(key.array(), dim, count)
+    positions = np.empty((len(key.rows), count), np.int64)
+    for i in range(len(positions)):
+        positions[i] = _few(key.row(i), dim, count)
+    return torch.from_numpy(positions).to(like.device)
+
+
+def _few(key: Key, dim: int, count: int) -> Counts:
+    """The first ``count`` distinct positions of a stream, increasing; each turn draws as many as are still missing."""
+    found, turn = np.empty(0, np.int64), 0
+    while len(found) < count:
+        high, low = key.fold(turn).words(2 * (count - len(found))).astype(np.uint64).reshape(2, -1)
+        # The upper half of a 64-bit word times dim, of which 96 bits do not fit.
+        drawn = (high * np.uint64(dim) + (low * np.uint64(dim) >> np.uint64(32))) >> np.uint64(32)
+        found = np.union1d(found, drawn.astype(np.int64))
+        turn += 1
+    return found
