@@ -19,7 +19,7 @@ tops = {name.split("/")[0] for name in names}
 packages = {top for top in tops if not top.endswith(".dist-info")}
 assert packages == {"fedkd", "fedkd_compression"}, packages
 for needed in ("fedkd/configs/config.yaml", "fedkd/configs/algorithm/mcm.yaml", "fedkd/records/report.html.j2",
-               "fedkd_compression/py.typed"):
+               "fedkd_compression/py.typed", "fedkd_compression/bench/updates.npz", "fedkd_compression/bench/page.html"):
     assert needed in names, f"{needed} is missing"
 unwanted = [name for name in names if "test_" in name or "__pycache__" in name or name.endswith(".pyc")]
 assert not unwanted, unwanted
