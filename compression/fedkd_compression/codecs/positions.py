@@ -36,7 +36,7 @@ def decode_positions(data: Octets, count: int, dim: int) -> Counts:
     """
     if count == 0:
         return np.empty(0, np.int64)
-    positions: Counts = np.cumsum(rice.decode(data, count).astype(np.int64) + 1) - 1
+    positions: Counts = np.cumsum(rice.decode(data, count)[0].astype(np.int64) + 1) - 1
     if positions[-1] >= dim:
         raise WireError(f"frame: a position is not below dim={dim}")
     return positions

@@ -9,7 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fedkd_compression.arrays import Counts, Floats, Halves, Keys, Octets, Rules, Symbols, Unsigned, Words
+    from fedkd_compression.arrays import Counts, Floats, Halves, Keys, Octets, Symbols, Unsigned, Words
+
+    Narrow = NDArray[np.int8]
 
 
 class Backend(Protocol):
@@ -20,15 +22,22 @@ class Backend(Protocol):
     def dither(self, keys: Keys, count: int) -> NDArray[np.float32]: ...  # noqa: D102
     def bins(self, keys: Keys, count: int) -> Octets: ...  # noqa: D102
 
+    def dots(self, a: Floats, b: Floats) -> NDArray[np.float64]: ...  # noqa: D102
     def squares(self, rows: Floats) -> NDArray[np.float64]: ...  # noqa: D102
     def peaks(self, rows: Floats) -> NDArray[np.float64]: ...  # noqa: D102
     def all_finite(self, rows: Floats) -> bool: ...  # noqa: D102
     def largest(self, magnitudes: Unsigned, count: int) -> Counts: ...  # noqa: D102
 
     def dither_encode(self, rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> Floats: ...  # noqa: D102
+    def dither_symbols(self, rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> None: ...  # noqa: D102
     def dither_decode(self, symbols: Symbols, steps: Floats, keys: Keys) -> Floats: ...  # noqa: D102
     def levels_encode(self, rows: Floats, norms: Floats, levels: int, keys: Keys, symbols: Symbols) -> None: ...  # noqa: D102
     def levels_decode(self, symbols: Symbols, norms: Floats, levels: int) -> Floats: ...  # noqa: D102
+    def hadamard(self, rows: Floats, block: int) -> Floats: ...  # noqa: D102
+    def dead_zone_encode(  # noqa: D102
+        self, rows: Floats, steps: Floats, threshold: float, cells: int, symbols: Symbols
+    ) -> NDArray[np.float64]: ...
+    def dead_zone_decode(self, symbols: Symbols, steps: Floats, offsets: Floats) -> Floats: ...  # noqa: D102
 
     def checksum(self, data: Octets, seed: int) -> int: ...  # noqa: D102
     def pack(self, values: Words, width: int) -> Octets: ...  # noqa: D102
@@ -36,23 +45,33 @@ class Backend(Protocol):
     def unary_pack(self, values: Words) -> Octets: ...  # noqa: D102
     def unary_unpack(self, data: Octets, count: int) -> Words | None: ...  # noqa: D102
 
-    def count(self, symbols: Symbols, contexts: Octets) -> Counts: ...  # noqa: D102
-    def outside(  # noqa: D102
-        self, symbols: Symbols, contexts: Octets, rules: Rules, width: int, most: int
-    ) -> Counts: ...
-    def entries_of(  # noqa: D102
-        self, table: Counts, precision: int, rules: Rules, width: int
-    ) -> Words: ...
-    def slots_of(self, table: Counts, precision: int) -> Words: ...  # noqa: D102
+    def narrowed(self, symbols: Symbols) -> Narrow: ...  # noqa: D102
+    def count(self, symbols: Narrow, contexts: Octets) -> Counts: ...  # noqa: D102
+    def summary(self, times: Counts, others: Symbols) -> tuple[int, int, int, int]: ...  # noqa: D102
+    def outside(self, symbols: Narrow, contexts: Octets, covered: Octets, most: int) -> Counts: ...  # noqa: D102
+    def normalised(self, weights: Counts, precision: int) -> Counts: ...  # noqa: D102
+    def fitted(  # noqa: D102
+        self, own: Counts, steps: int, precision: int, logarithms: Counts, powers: Counts
+    ) -> tuple[int, int, Counts, Counts, int, int]: ...
+    def grades_put(self, grades: Counts, k: int, absent: int) -> Octets: ...  # noqa: D102
+    def grades_take(  # noqa: D102
+        self, data: Octets, tables: int, columns: int, k: int, absent: int
+    ) -> tuple[Counts, int] | None: ...
+    def spent(self, own: Counts, table: Counts, costs: Counts) -> tuple[int, int]: ...  # noqa: D102
+    def cheapest(self, own: Counts, costs: Halves) -> int: ...  # noqa: D102
+    def entries_of(self, table: Counts, precision: int, mirrored: bool) -> Keys: ...  # noqa: D102
+    def slots_of(self, table: Counts, precision: int, mirrored: bool) -> tuple[Narrow, Words]: ...  # noqa: D102
     def rans_encode(  # noqa: D102
-        self, symbols: Symbols, contexts: Octets, entries: Words, lanes: int, most: int
-    ) -> tuple[Words, Halves]: ...
+        self, symbols: Narrow, contexts: Octets, entries: Keys, lanes: int, chunk: int
+    ) -> tuple[Words, Counts, Halves]: ...
     def rans_decode(  # noqa: D102
         self,
         words: Halves,
+        sizes: Counts,
         states: Words,
-        slots: Words,
+        slots: Narrow,
+        spans: Words,
         contexts: Octets,
-        rules: Rules,
-        out: Symbols,
+        chunk: int,
+        out: Narrow,
     ) -> bool: ...

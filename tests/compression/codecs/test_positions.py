@@ -50,7 +50,8 @@ def test_the_parameter_makes_numbers_shorter_than_its_neighbours_do(top):
     numbers = np.random.default_rng(2).integers(0, top, 1000, endpoint=True).astype(np.uint32)
     k, size = rice.parameter(numbers)
     assert len(rice.encode(numbers, k)) == size
-    assert np.array_equal(rice.decode(np.frombuffer(rice.encode(numbers, k), np.uint8), 1000), numbers)
+    assert np.array_equal(rice.decode(np.frombuffer(rice.encode(numbers, k) + b"more", np.uint8), 1000)[0], numbers)
+    assert rice.decode(np.frombuffer(rice.encode(numbers, k), np.uint8), 1000)[1] == size
     for other in (k - 1, k + 1):
         if 0 <= other <= 31:
             assert len(rice.encode(numbers, other)) >= size

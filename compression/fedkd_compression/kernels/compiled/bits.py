@@ -9,7 +9,7 @@ import numpy as np
 from fedkd_compression.kernels.compiled.compiler import compiled
 
 if TYPE_CHECKING:
-    from fedkd_compression.arrays import Octets, Words
+    from fedkd_compression.arrays import Counts, Octets, Words
 
 
 u8, u32, u64, word = np.uint8, np.uint32, np.uint64, np.uintp
@@ -92,3 +92,79 @@ def _scan(data: Octets, out: Words) -> bool:
 def unary_unpack(data: Octets, count: int) -> Words | None:
     """Read ``count`` values, or None when the data end before."""
     return out if _scan(data, out := np.empty(count, np.uint32)) else None
+
+
+@compiled
+def _number(grades: Counts, row: int, column: int, absent: int) -> np.int64:
+    before = grades[row - 1, column] if row else grades[row, column - 1] if column else np.int64(absent)
+    change: np.int64 = grades[row, column] - before
+    return 2 * change if change >= 0 else -2 * change - 1
+
+
+@compiled
+def code_bits(grades: Counts, tables: int, columns: int, absent: int) -> tuple[int, int]:
+    """The best Rice parameter for grades [tables, columns], in 0 .. 7, and the bits of their code."""
+    unary, best = np.zeros(8, np.int64), 0
+    for row in range(tables):
+        for column in range(columns):
+            number = _number(grades, row, column, absent)
+            for k in range(8):
+                unary[k] += (number >> k) + k + 1
+    for k in range(8):
+        best = k if unary[k] < unary[best] else best
+    return best, int(unary[best])
+
+
+@compiled
+def _grades_put(grades: Counts, k: int, absent: int, out: Octets) -> int:
+    """Write the code, as far as ``out`` reaches; the bits of its unary part."""
+    columns = grades.shape[1]
+    low, high = 0, (grades.size * k + 7) // 8 * 8
+    for i in range(grades.size):
+        number = int(_number(grades, i // columns, i % columns, absent))
+        for bit in range(k):
+            if low < 8 * out.size:
+                out[low >> 3] |= u8((number >> bit & 1) << (low & 7))
+            low += 1
+        high += number >> k
+        if high < 8 * out.size:
+            out[high >> 3] |= u8(1 << (high & 7))
+        high += 1
+    return high
+
+
+def grades_put(grades: Counts, k: int, absent: int) -> Octets:
+    """The Rice code of grades, as differences."""
+    bits = int(_grades_put(grades, k, absent, np.empty(0, np.uint8)))
+    _grades_put(grades, k, absent, out := np.zeros((bits + 7) // 8, np.uint8))
+    return out
+
+
+@compiled
+def _grades_take(data: Octets, k: int, absent: int, out: Counts) -> int:
+    """Read grades; the bytes that they took, or -1."""
+    columns = out.shape[1]
+    low, high = 0, (out.size * k + 7) // 8 * 8
+    for i in range(out.size):
+        row, column = i // columns, i % columns
+        number = 0
+        while high < 8 * data.size and data[high >> 3] >> (high & 7) & 1 == 0:
+            number += 1 << k
+            high += 1
+        if high >= 8 * data.size:
+            return -1
+        high += 1
+        for bit in range(k):
+            number |= (data[low >> 3] >> (low & 7) & 1) << bit
+            low += 1
+        before = out[row - 1, column] if row else out[row, column - 1] if column else absent
+        out[row, column] = before + ((number >> 1) ^ -(number & 1))
+        if not 0 <= out[row, column] <= absent:
+            return -1
+    return (high + 7) // 8
+
+
+def grades_take(data: Octets, tables: int, columns: int, k: int, absent: int) -> tuple[Counts, int] | None:
+    """Grades and the bytes that they took; None where the data hold no such grades."""
+    used = int(_grades_take(data, k, absent, out := np.empty((tables, columns), np.int64)))
+    return None if used < 0 else (out, used)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fedkd_compression.kernels.compiled.chunks import CHUNK, chunk_of, over_chunks
 from fedkd_compression.kernels.compiled.compiler import compiled
 
 if TYPE_CHECKING:
@@ -13,46 +14,104 @@ if TYPE_CHECKING:
 
     from fedkd_compression.arrays import Floats, Unsigned
 
+LANES = 64
+
 
 @compiled
-def squares(rows: Floats) -> NDArray[np.float64]:
-    """Sum of squares of every row, float64 [n]."""
-    out, lanes = np.empty(rows.shape[0]), np.empty(64)
-    for row in range(rows.shape[0]):
-        x = rows[row]
+def folded(sums: NDArray[np.float64]) -> float:
+    """A power of two of sums, folded in halves in place."""
+    width = sums.size
+    while width > 1:
+        width //= 2
+        for j in range(width):
+            sums[j] += sums[j + width]
+    total: float = sums[0]
+    return total
+
+
+@compiled
+def _products(x: Floats, y: Floats, lanes: NDArray[np.float64]) -> None:
+    whole = x.size // LANES * LANES
+    for left in range(0, whole, LANES):
+        one, other = x[left : left + LANES], y[left : left + LANES]
+        for j in range(LANES):
+            lanes[j] += np.float64(one[j]) * np.float64(other[j])
+    one, other = x[whole:], y[whole:]
+    for j in range(one.size):
+        lanes[j] += np.float64(one[j]) * np.float64(other[j])
+
+
+@compiled
+def _dots(first: int, last: int, chunks: int, a: Floats, b: Floats, sums: NDArray[np.float64]) -> None:
+    lanes = np.empty(LANES)
+    for item in range(first, last):
+        row, start, stop = chunk_of(item, chunks, a.shape[1])
         lanes[:] = 0.0
-        whole = x.size // 64 * 64
-        for i in range(x.size // 64):
-            for j in range(64):
-                v = np.float64(x[np.uintp(i * 64 + j)])
-                lanes[j] += v * v
-        for j in range(whole, x.size):
-            lanes[j - whole] += np.float64(x[j]) * np.float64(x[j])
-        width = 64
-        while width > 1:
-            width //= 2
-            for j in range(width):
-                lanes[j] += lanes[j + width]
-        out[row] = lanes[0]
+        _products(a[row, start:stop], b[row, start:stop], lanes)
+        sums[row, item - row * chunks] = folded(lanes)
+
+
+@compiled
+def _squares(first: int, last: int, chunks: int, rows: Floats, sums: NDArray[np.float64]) -> None:
+    lanes = np.empty(LANES)
+    for item in range(first, last):
+        row, start, stop = chunk_of(item, chunks, rows.shape[1])
+        x = rows[row, start:stop]
+        lanes[:] = 0.0
+        _products(x, x, lanes)
+        sums[row, item - row * chunks] = folded(lanes)
+
+
+@compiled
+def _folded_rows(sums: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    for row in range(out.size):
+        out[row] = folded(sums[row])
+
+
+def chunks_of(count: int, dim: int) -> NDArray[np.float64]:
+    """Zeros for a sum of each chunk, up to a power of two: [n, chunks]."""
+    return np.zeros((count, 1 << max(-(-dim // CHUNK) - 1, 0).bit_length()))
+
+
+def folded_rows(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sums of chunks of every row, folded: float64 [n]."""
+    if sums.shape[1] == 1:
+        return sums[:, 0]
+    _folded_rows(sums, out := np.empty(len(sums)))
     return out
 
 
+def dots(a: Floats, b: Floats) -> NDArray[np.float64]:
+    """Sum of products of every pair of rows, float64 [n]."""
+    over_chunks(_dots, *a.shape, a, b, sums := chunks_of(*a.shape))
+    return folded_rows(sums)
+
+
+def squares(rows: Floats) -> NDArray[np.float64]:
+    """Sum of squares of every row, float64 [n]."""
+    over_chunks(_squares, *rows.shape, rows, sums := chunks_of(*rows.shape))
+    return folded_rows(sums)
+
+
 @compiled
-def _peaks(bits: Unsigned, magnitude: np.unsignedinteger[Any], out: Unsigned) -> None:
-    for row in range(bits.shape[0]):
-        most = bits[row, 0] & magnitude
-        for j in range(bits.shape[1]):
+def _peaks(
+    first: int, last: int, chunks: int, bits: Unsigned, magnitude: np.unsignedinteger[Any], out: Unsigned
+) -> None:
+    for item in range(first, last):
+        row, start, stop = chunk_of(item, chunks, bits.shape[1])
+        most = bits[row, start] & magnitude
+        for j in range(start, stop):
             most = max(most, bits[row, j] & magnitude)
-        out[row] = most
+        out[row, item - row * chunks] = most
 
 
 def _peak_bits(rows: Floats) -> Unsigned:
     """The largest absolute value of each row as its bits, which are ordered as the values are."""
     word, sign = (np.uint32, 0x7FFFFFFF) if rows.dtype == np.float32 else (np.uint64, 0x7FFFFFFFFFFFFFFF)
-    out: Unsigned = np.zeros(len(rows), word)
-    if rows.size:
-        _peaks(rows.view(word), word(sign), out)
-    return out
+    out: Unsigned = np.zeros((len(rows), -(-rows.shape[1] // CHUNK)), word)
+    over_chunks(_peaks, *rows.shape, rows.view(word), word(sign), out)
+    most: Unsigned = out.max(axis=1, initial=0)
+    return most
 
 
 def peaks(rows: Floats) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from fedkd_compression.arrays import Octets, Words
+    from fedkd_compression.arrays import Counts, Octets, Words
 
 
 def pack(values: Words, width: int) -> Octets:
@@ -40,3 +40,41 @@ def unary_unpack(data: Octets, count: int) -> Words | None:
     if len(ends) < count:
         return None
     return (np.diff(ends, prepend=-1) - 1).astype(np.uint32)
+
+
+def code_bits(grades: Counts, starts: Counts, absent: int) -> Counts:
+    """Bits of the Rice code of each group of rows of grades, with each of eight parameters: [8, groups]."""
+    changes = np.diff(grades, axis=0, prepend=grades[:1])
+    changes[starts] = np.diff(grades[starts], axis=1, prepend=absent)
+    numbers = np.where(changes >= 0, 2 * changes, -2 * changes - 1)
+    k = np.arange(8)[:, None]
+    bits = (numbers >> k[:, :, None]).sum(axis=2) + (k + 1) * grades.shape[1]
+    return np.add.reduceat(bits, starts, axis=1)
+
+
+def grades_put(grades: Counts, k: int, absent: int) -> Octets:
+    """The Rice code of grades [T, columns], as differences: low k bits first, then the rest in unary.
+
+    The first row's are from the grade before, and from ``absent`` at its start; those of others from the row above.
+    """
+    changes = np.diff(grades, axis=0, prepend=grades[:1])
+    changes[0] = np.diff(grades[0], prepend=absent)
+    numbers = np.where(changes >= 0, 2 * changes, -2 * changes - 1).astype(np.uint32).reshape(-1)
+    return np.concatenate((pack(numbers, k), unary_pack(numbers >> np.uint32(k))))
+
+
+def grades_take(data: Octets, tables: int, columns: int, k: int, absent: int) -> tuple[Counts, int] | None:
+    """Grades [tables, columns] in [0, absent] and the bytes that they took; None where the data hold no such grades."""
+    count = tables * columns
+    middle = (count * k + 7) // 8
+    longest = middle + count * (2 * absent + 2) // 8 + 1
+    if middle > len(data) or (high := unary_unpack(data[middle:longest], count)) is None:
+        return None
+    numbers = unpack(data[:middle], count, k).astype(np.int64) | high.astype(np.int64) << k
+    grades = ((numbers >> 1) ^ -(numbers & 1)).reshape(tables, columns)
+    grades[0, 0] += absent
+    grades[0] = np.cumsum(grades[0])
+    grades = np.cumsum(grades, axis=0)
+    if not 0 <= grades.min() <= grades.max() <= absent:
+        return None
+    return grades, middle + (int(high.sum(dtype=np.int64)) + count + 7) // 8
