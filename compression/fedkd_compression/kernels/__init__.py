@@ -5,7 +5,7 @@
 | numba | compiled loops | tensors of the CPU, and the coder; the one in use by default |
 | numpy | plain NumPy: the reference that documents every function | the same |
 | torch | tensor operations | tensors of any device, and the coder |
-| triton | kernels of its own for the dither and the levels, torch for the rest | tensors of CUDA devices |
+| triton | kernels of its own for dither, levels and sums, torch for the rest | tensors of CUDA devices |
 
 ``on(device)`` are the kernels for tensors there, ``backend()`` those of the coder, which works on the host's bytes.
 A set is imported at its first use, never with the package.
@@ -21,6 +21,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, cast
 
+from fedkd_compression.errors import OperatorError
 from fedkd_compression.kernels.interface import Backend
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ def backend() -> Backend:
 
 def on(device: torch.device | str) -> RowKernels:
     """The operators' kernels for tensors of a device."""
-    chosen = _chosen.get()
-    if str(device) == "cpu":
-        return _rows(chosen or "numba")
-    return _rows(chosen if chosen in ("torch", "triton") else _best_on_device())
+    chosen, place = _chosen.get(), str(device)
+    if place == "cpu":
+        return _rows(chosen or "numba", place)
+    return _rows(chosen if chosen in ("torch", "triton") else _best_on_device(), place)
 
 
 def available() -> tuple[Name, ...]:
@@ -63,23 +64,33 @@ def _best_on_device() -> Name:
 
 
 @cache
-def _rows(name: Name) -> RowKernels:
-    if name in ("numba", "numpy"):
-        from fedkd_compression.kernels.rows import Host
+def _rows(name: Name, device: str) -> RowKernels:
+    if name == "torch":
+        from fedkd_compression.kernels.tensors import Tensors
 
-        return Host(cast(Backend, import_module(_CODERS[name])))
-    module = "fedkd_compression.kernels.tensors" if name == "torch" else "fedkd_compression.kernels.triton"
-    return cast("RowKernels", import_module(module))
+        return Tensors(device)
+    if name == "triton":
+        from fedkd_compression.kernels.triton import rows
+
+        return rows(device)
+    from fedkd_compression.kernels.rows import Host
+
+    return Host(cast(Backend, import_module(_CODERS[name])))
 
 
 @contextmanager
 def use(name: Name) -> Iterator[None]:
     """Use one set of kernels, wherever it can serve, inside a ``with`` block.
 
+    Raises:
+        OperatorError: this installation does not have it.
+
     Example:
         >>> with kernels.use("numpy"):
         ...     frames, received = compress(operator, rows, key)
     """
+    if name not in available():
+        raise OperatorError(f"kernels: {name} is not installed; choose one of {', '.join(available())}")
     token = _chosen.set(name)
     try:
         yield

@@ -42,7 +42,11 @@ class RowKernels(Protocol):
         ...
 
     def dither_decode(self, symbols: Tensor, steps: Tensor, keys: Keys) -> Tensor: ...  # noqa: D102
-    def levels_encode(self, rows: Tensor, norms: Tensor, levels: int, keys: Keys) -> Tensor: ...  # noqa: D102
+
+    def levels_encode(self, rows: Tensor, norms: Tensor, levels: int, keys: Keys) -> Tensor:
+        """Symbols, int8 where ``levels`` fit, or int32."""
+        ...
+
     def levels_decode(self, symbols: Tensor, norms: Tensor, levels: int) -> Tensor: ...  # noqa: D102
     def hadamard(self, rows: Tensor, block: int) -> Tensor: ...  # noqa: D102
 
@@ -55,7 +59,8 @@ class RowKernels(Protocol):
     def dead_zone_decode(self, symbols: Tensor, steps: Tensor, offsets: Tensor) -> Tensor: ...  # noqa: D102
 
 
-_NARROW = 127
+NARROW = 127
+"""Fewer levels than this are int8 symbols."""
 
 
 class Host:
@@ -89,11 +94,11 @@ class Host:
         # The bits of non-negative floats are ordered as the floats are.
         bits = rows.abs().numpy().view(np.uint32 if rows.dtype == torch.float32 else np.uint64)
         found = [self._kernels.largest(row, count) for row in bits]
-        return torch.from_numpy(np.stack(found)) if found else torch.empty(0, count, dtype=torch.int64)
+        return torch.from_numpy(np.stack(found))
 
     def drawn(self, keys: Keys, dim: int, count: int) -> Tensor:  # noqa: D102
         found = [self._kernels.largest(words, count) for words in self._kernels.words(keys, dim)]
-        return torch.from_numpy(np.stack(found)) if found else torch.empty(0, count, dtype=torch.int64)
+        return torch.from_numpy(np.stack(found))
 
     def dither_encode(self, rows: Tensor, steps: Tensor, keys: Keys, narrow: bool) -> tuple[Tensor, Tensor]:  # noqa: D102
         symbols = np.empty(rows.shape, np.int8 if narrow else np.int32)
@@ -104,7 +109,7 @@ class Host:
         return torch.from_numpy(self._kernels.dither_decode(symbols.numpy(), steps.numpy(), keys))
 
     def levels_encode(self, rows: Tensor, norms: Tensor, levels: int, keys: Keys) -> Tensor:  # noqa: D102
-        symbols = np.empty(rows.shape, np.int8 if levels < _NARROW else np.int32)
+        symbols = np.empty(rows.shape, np.int8 if levels < NARROW else np.int32)
         self._kernels.levels_encode(rows.numpy(), norms.numpy(), levels, keys, symbols)
         return torch.from_numpy(symbols)
 
