@@ -10,12 +10,14 @@ operator obeys, and ``python -m fedkd_compression.bench`` prints what each costs
 from __future__ import annotations
 
 from fedkd_compression.code import Code
+from fedkd_compression.codecs import StaticModel
 from fedkd_compression.compressor import compress, decompress, decompress_sum
 from fedkd_compression.errors import OperatorError, WireError
 from fedkd_compression.keys import Key
 from fedkd_compression.operators import (
     EDEN,
     QSGD,
+    Coding,
     CountSketch,
     DeadZone,
     EnergySVD,
@@ -35,7 +37,7 @@ from fedkd_compression.operators import (
     Traits,
 )
 from fedkd_compression.wire import Sizes, sizes
-from fedkd_compression.wrappers import Bucketed, BySize, Clipped, Compose, Induced, PerTensor, Rotated, Scaled
+from fedkd_compression.wrappers import Bucketed, BySize, Clipped, Coded, Compose, Induced, PerTensor, Rotated, Scaled
 
 __all__ = [
     "EDEN",
@@ -44,6 +46,8 @@ __all__ = [
     "BySize",
     "Clipped",
     "Code",
+    "Coded",
+    "Coding",
     "Compose",
     "CountSketch",
     "DeadZone",
@@ -65,6 +69,7 @@ __all__ = [
     "Scaled",
     "Sign",
     "Sizes",
+    "StaticModel",
     "SubtractiveDither",
     "TernGrad",
     "TopK",

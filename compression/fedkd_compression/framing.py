@@ -76,7 +76,8 @@ def _drawn(part: Part) -> Octets:
 def _encoded(symbols: Tensor, part: Part) -> Stream:
     # The encoder needs the contexts in any case; a wrapper says only with them whether its operator has some.
     contexts = _drawn(part)
-    return _stream(encode_symbols(_whole(symbols), (lambda: contexts) if len(contexts) else None), symbols)
+    known = (lambda: contexts) if len(contexts) else None
+    return _stream(encode_symbols(_whole(symbols), known, *part.operator.coding(part.dim)), symbols)
 
 
 def _body(row: Code, part: Part) -> Body:
@@ -128,7 +129,8 @@ def _code(body: Body, part: Part) -> Code:
     body.check(length)
     symbols = positions = None
     if body.symbols is not None:
-        read = decode_symbols(body.symbols.data, body.symbols.count, _contexts(part))
+        shared = part.operator.coding(part.dim).shared
+        read = decode_symbols(body.symbols.data, body.symbols.count, _contexts(part), shared)
         symbols = torch.from_numpy(read if part.operator.traits.narrow else read.astype(np.int32, copy=False))[None]
     if body.positions is not None:
         read_positions = decode_positions(body.positions.data, body.positions.count, most(length))

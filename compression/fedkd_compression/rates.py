@@ -161,7 +161,7 @@ def stable_omega(step_size: float, smoothness: float) -> float:
 
 
 def check_stability(operator: Operator, dim: int, step_size: float, smoothness: float) -> float:
-    """gamma L omega of a downlink, with a ``StabilityWarning`` above 1; 0 for a biased operator, which has no omega."""
+    """The product gamma L omega of a downlink, with a ``StabilityWarning`` above 1; 0 for a biased operator."""
     product = (operator.omega(dim) or 0.0) / stable_omega(step_size, smoothness)
     if product > 1:
         fate = "slows down" if product <= _EDGE else "is at the edge of" if product <= _FAILURE else "fails by"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedkd_compression.operators.base import Named, Operator, Part, Traits
+from fedkd_compression.operators.base import Coding, Named, Operator, Part, Traits
 from fedkd_compression.operators.count_sketch import CountSketch
 from fedkd_compression.operators.dead_zone import DeadZone
 from fedkd_compression.operators.eden import EDEN
@@ -22,6 +22,7 @@ from fedkd_compression.operators.top_k import TopK
 __all__ = [
     "EDEN",
     "QSGD",
+    "Coding",
     "CountSketch",
     "DeadZone",
     "EnergySVD",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fedkd_compression.code import Code
+    from fedkd_compression.codecs import StaticModel
     from fedkd_compression.keys import Key
 
 
@@ -59,6 +60,18 @@ class Part(NamedTuple):
     dim: int
 
 
+class Coding(NamedTuple):
+    """What the entropy coder may use beyond what every receiver has.
+
+    Args:
+        shared: a model of the symbols that both ends have, so that no table is sent.
+        zstd: whether the receiver is known to have Zstandard.
+    """
+
+    shared: StaticModel | None = None
+    zstd: bool = False
+
+
 class Operator(ABC):
     """A compression operator C: pure, stateless; the key is its only randomness, and is never sent.
 
@@ -100,6 +113,10 @@ class Operator(ABC):
         """
         return None
 
+    def coding(self, dim: int) -> Coding:
+        """What the entropy coder may use for the symbols of this operator; ``Coded`` says more than the default."""
+        return Coding()
+
     def children(self, key: Key, dim: int) -> tuple[Part, ...]:
         """The parts whose codes are the children of a code, for a key of one row; none for most operators."""
         return ()
@@ -119,7 +136,7 @@ class Operator(ABC):
         """
         total = weights.new_zeros(dim)
         for i, weight in enumerate(weights):
-            total += self.decode(code.row(i), key, dim)[0] * weight
+            total += self.decode(code.row(i), key, dim)[0].to(weights.dtype) * weight
         return total
 
     def check(self, dim: int) -> None:

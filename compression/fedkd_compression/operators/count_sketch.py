@@ -15,6 +15,7 @@ from fedkd_compression.errors import OperatorError
 from fedkd_compression.keys import Key
 from fedkd_compression.operators.base import Operator, Traits
 from fedkd_compression.operators.checks import expect_values
+from fedkd_compression.operators.sums import weighted_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class CountSketch(Operator):
 
     def total(self, code: Code, weights: Tensor, key: Key, dim: int) -> Tensor:
         """The weighted sum of the sketches, decoded once."""
-        sums = (weights[:, None] * expect_values(code, self.depth * self.columns)).sum(0)
+        sums = weighted_sum(expect_values(code, self.depth * self.columns), weights)
         return torch.from_numpy(self._restored(sums.numpy().reshape(1, self.depth, self.columns), key, dim)[0])
 
     def omega(self, dim: int) -> float:

@@ -90,7 +90,7 @@ class DeadZone(Operator):
     def _spacings(self, rows: Tensor, peaks: Tensor) -> Tensor:
         """D in the rows' dtype [n], 0 for zero rows."""
         wanted = l2_norms(rows) * (self.step / max(rows.shape[1], 1) ** 0.5)
-        spacing = torch.minimum(wanted, peaks / self.threshold * _BELOW_ONE)
+        spacing = torch.minimum(wanted, peaks * (_BELOW_ONE / self.threshold))
         return torch.where(spacing > 0, spacing.clamp(min=torch.finfo(rows.dtype).tiny), spacing).to(rows.dtype)
 
 

@@ -31,6 +31,7 @@ CENTROIDS = {
     ),
 }
 """Positive centroids of the Lloyd-Max quantiser of a standard Gaussian, for each number of bits."""
+_FARTHEST = 120
 _CUT_OFF = {1: 0.5, 2: 0.3064, 3: 0.0967, 4: 0.0275}
 """Bounds on what is lost of any row; ``EDEN.delta`` says why."""
 
@@ -46,8 +47,8 @@ class EDEN(Operator):
 
     The error of a long Gaussian row is .363, .117, .0345, .0095 of |x|^2 at 1 to 4 bits ("biased"), e/(1 - e) of these
     ("unbiased"). "unbiased" is so for a uniformly random rotation only: with Hadamard's, a row with few large
-    coordinates is off in the mean, by up to a third of a coordinate at 1 bit. So the trait is not claimed, and there is no omega:
-    use it for dense rows, or with error feedback.
+    coordinates is off in the mean, by up to a third of a coordinate at 1 bit. So the trait is not claimed, and there is
+    no omega: use it for dense rows, or with error feedback.
 
     Args:
         bits: of a coordinate before entropy coding, 1 to 4.
@@ -73,11 +74,18 @@ class EDEN(Operator):
 
     def encode(self, rows: Tensor, key: Key) -> Code:
         """Symbols [n, padded d] in [-2^(bits-1), 2^(bits-1)) and one scale a block [n, blocks]."""
+        return self.transmit(rows, key)[0]
+
+    def transmit(self, rows: Tensor, key: Key) -> tuple[Code, Tensor]:
+        """Both in one pass: the scales need the centroids in any case."""
         rotated = rotate(rows, key, self.block)
         blocks = rotated.reshape(-1, block_of(rows.shape[1], self.block))
         symbols = self._rounded(blocks)
-        scales = self._scales(blocks, self._restored(symbols, rows.dtype)).to(rows.dtype)
-        return Code(symbols.reshape(rotated.shape), side=scales.reshape(len(rows), -1))
+        restored = self._restored(symbols, rows.dtype)
+        scales = self._scales(blocks, restored).to(rows.dtype)
+        code = Code(symbols.reshape(rotated.shape), side=scales.reshape(len(rows), -1))
+        received = (restored * scales[:, None]).reshape(rotated.shape)
+        return code, rotate_back(received, key, rows.shape[1], self.block)
 
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:
         """The centroids times the blocks' scales, rotated back."""
@@ -97,33 +105,43 @@ class EDEN(Operator):
 
     def _rounded(self, blocks: Tensor) -> Tensor:
         """The cell of every coordinate, int8 [m, B]: i for the i-th positive centroid, -1 - i for its negative."""
-        root = blocks.shape[1] ** 0.5
-        # Scaled through a power of two, so that tiny and huge rows neither vanish nor overflow.
-        _, exponent = torch.frexp(kernels.on(blocks.device).peaks(blocks))
-        near_one = torch.ldexp(blocks, -exponent[:, None])
-        norms = l2_norms(near_one).to(blocks.dtype)
-        unit = near_one / torch.where(norms > 0, norms, 1)[:, None] * root
-        centroids = CENTROIDS[self.bits]
-        borders = torch.tensor([(low + high) / 2 for low, high in pairwise(centroids)], dtype=unit.dtype)
-        cells = torch.bucketize(unit.abs(), borders.to(unit.device), right=True, out_int32=True).to(torch.int8)
-        return torch.where(unit < 0, -1 - cells, cells)
+        norms, exponent = self._norms(blocks)
+        scale = blocks.shape[1] ** 0.5 / torch.where(norms > 0, norms, 1)
+        unit = _shrunk(blocks, exponent) * scale.to(blocks.dtype)[:, None]
+        centroids = _signed(self.bits)
+        cells = torch.full_like(unit, -(len(centroids) // 2), dtype=torch.int8)
+        for low, high in pairwise(centroids):
+            cells += unit >= (low + high) / 2
+        return cells
 
     def _restored(self, symbols: Tensor, dtype: torch.dtype) -> Tensor:
-        """The centroids of symbols [m, B]."""
-        centroids = torch.tensor(CENTROIDS[self.bits], dtype=dtype, device=symbols.device)
-        cells = torch.where(symbols < 0, -1 - symbols, symbols).long()
-        # Cells that no sender makes are refused, not looked up.
-        return centroids[cells.clamp(max=len(centroids) - 1)] * torch.where(symbols < 0, -1, 1).to(dtype)
+        """The centroids of symbols [m, B]; a symbol that no sender makes gets an outermost one."""
+        centroids = torch.tensor(_signed(self.bits), dtype=dtype, device=symbols.device)
+        cells = (symbols.int() + len(centroids) // 2).clamp_(0, len(centroids) - 1)
+        return centroids.take(cells.long())
 
     def _scales(self, blocks: Tensor, restored: Tensor) -> Tensor:
         """S of every block, float64 [m]; 0 for a block of zeros."""
-        run = kernels.on(blocks.device)
-        peaks = run.peaks(blocks)
-        _, exponent = torch.frexp(peaks)
-        near_one = torch.ldexp(blocks, -exponent[:, None])
-        along = run.dots(near_one, restored)
-        if self.scale == "biased":
-            scales = along / run.squares(restored)
-        else:
-            scales = run.squares(near_one) / torch.where(along > 0, along, 1)
-        return torch.ldexp(torch.where(peaks > 0, scales, 0), exponent)
+        run, (norms, exponent) = kernels.on(blocks.device), self._norms(blocks)
+        along = run.dots(_shrunk(blocks, exponent), restored)
+        scales = (
+            along / run.squares(restored) if self.scale == "biased" else norms**2 / torch.where(along > 0, along, 1)
+        )
+        return torch.ldexp(torch.where(norms > 0, scales, 0), exponent)
+
+    @staticmethod
+    def _norms(blocks: Tensor) -> tuple[Tensor, Tensor]:
+        """Norms of the shrunk blocks, float64 [m], and the power of two by which they are shrunk."""
+        _, exponent = torch.frexp(kernels.on(blocks.device).peaks(blocks))
+        exponent = exponent.clamp(-_FARTHEST, _FARTHEST)
+        return l2_norms(_shrunk(blocks, exponent)), exponent
+
+
+def _shrunk(blocks: Tensor, exponent: Tensor) -> Tensor:
+    """Blocks over a power of two each, exactly: tiny and huge ones neither vanish nor overflow when squared."""
+    return blocks * torch.ldexp(torch.ones_like(exponent, dtype=blocks.dtype), -exponent)[:, None]
+
+
+def _signed(bits: int) -> tuple[float, ...]:
+    """All 2^bits centroids, in increasing order."""
+    return (*(-centroid for centroid in reversed(CENTROIDS[bits])), *CENTROIDS[bits])

@@ -42,7 +42,8 @@ class Natural(Operator):
 
     A symbol is the sign times one plus how often the power must be doubled to reach the row's largest, which is the
     side information: 0 for a zero, small numbers for large coordinates. The probability f is met exactly for float32,
-    to 2^-24 for float64.
+    to 2^-24 for float64. In a row whose largest value is above 2^-62, subnormal numbers go to zero or to the smallest
+    normal number.
 
     Example:
         >>> Natural().omega(dim=1000)
@@ -69,7 +70,7 @@ class Natural(Operator):
         tops, symbols = expect_side(code, 1), expect_symbols(code, dim)
         form = _format(tops.dtype)
         lift = torch.where(tops <= _LOW, _LIFT, 1.0).to(tops.dtype)
-        below = symbols.to(form.integer).clamp_(-_WIDEST, _WIDEST)
+        below = symbols.to(form.integer).clamp(-_WIDEST, _WIDEST)
         exponents = (_exponent(tops * lift) + 1 - below.abs()).clamp_(0, form.ones).mul_(below != 0)
         powers = (exponents << form.fraction).view(tops.dtype)
         return powers.div_(lift).mul_(below.sign_())

@@ -27,6 +27,12 @@ def l2_norms(rows: Tensor) -> Tensor:
 
 def _scaled_norm(row: Tensor) -> Tensor:
     """The norm of a row whose squares overflow or vanish; 0 for a row of zeros."""
-    _, exponent = torch.frexp(kernels.on(row.device).peaks(row))
-    scaled = torch.ldexp(row, -exponent)
-    return torch.ldexp(kernels.on(row.device).squares(scaled).sqrt(), exponent)[0]
+    exponent = int(torch.frexp(kernels.on(row.device).peaks(row))[1])
+    norm = kernels.on(row.device).squares(_times_power(row, -exponent)).sqrt()
+    return _times_power(norm, exponent)[0]
+
+
+def _times_power(values: Tensor, exponent: int) -> Tensor:
+    """Values times 2^exponent, in two steps, for one factor could be out of range."""
+    half = exponent // 2
+    return values * 2.0**half * 2.0 ** (exponent - half)

@@ -59,6 +59,10 @@ class QSGD(Operator):
         norms, symbols = expect_side(code, 1)[:, 0].contiguous(), expect_symbols(code, dim)
         return kernels.on(symbols.device).levels_decode(symbols, norms, self.levels)
 
+    def contexts(self, key: Key, dim: int) -> Tensor:
+        """Eight bins of u: of a large one a coordinate is rarely rounded up. Signs are symmetric in each."""
+        return kernels.on("cpu").bins(key.array(), dim) >> 1
+
     def omega(self, dim: int) -> float:
         """The bound of the class's docstring."""
         if self.norm == "l2":

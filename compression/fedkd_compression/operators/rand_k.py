@@ -14,6 +14,7 @@ from fedkd_compression.errors import OperatorError
 from fedkd_compression.operators.base import Operator, Traits
 from fedkd_compression.operators.checks import expect_values
 from fedkd_compression.operators.sparse import spread
+from fedkd_compression.operators.sums import weighted_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from fedkd_compression.arrays import Counts
     from fedkd_compression.keys import Key
 
-_FEW, _LONG = 16, 1 << 15
-"""Up to dim/16 coordinates of rows of at least 2^15 are drawn one by one: shorter rows are faster drawn together."""
+_FEW, _LONG = 64, 1 << 15
+"""Up to dim/64 coordinates of rows of at least 2^15 are drawn one by one: shorter rows are faster drawn together."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class RandK(Operator):
     """Keep k coordinates drawn from the shared key, scaled by dim/k so that E C(x) = x.
 
     omega = dim/k - 1 exactly. The positions are never sent, both ends draw them: those of the k largest of dim random
-    words; or, for k <= dim/16 of at least 2^15 coordinates, the first k distinct ones of a stream of positions, each
+    words; or, for k <= dim/64 of at least 2^15 coordinates, the first k distinct ones of a stream of positions, each
     uniform up to 2^-64 dim, in time that does not grow with dim. Either is a uniform subset.
 
     Args:
@@ -59,8 +60,8 @@ class RandK(Operator):
 
     def total(self, code: Code, weights: Tensor, key: Key, dim: int) -> Tensor:
         """The weighted sum of the values, put in place once."""
-        values = (weights[:, None] * expect_values(code, self.k)).sum(0, keepdim=True) * (dim / self.k)
-        return spread(values, _drawn(values, key, dim, self.k), dim)[0]
+        values = weighted_sum(expect_values(code, self.k), weights) * (dim / self.k)
+        return spread(values[None], _drawn(values, key, dim, self.k), dim)[0]
 
     def omega(self, dim: int) -> float:
         """Each coordinate is kept with probability k/dim."""
@@ -93,6 +94,9 @@ def _few(key: Key, dim: int, count: int) -> Counts:
         high, low = key.fold(turn).words(2 * (count - len(found))).astype(np.uint64).reshape(2, -1)
         # The upper half of a 64-bit word times dim, of which 96 bits do not fit.
         drawn = (high * np.uint64(dim) + (low * np.uint64(dim) >> np.uint64(32))) >> np.uint64(32)
-        found = np.union1d(found, drawn.astype(np.int64))
-        turn += 1
+        found, turn = _distinct(np.sort(np.concatenate((found, drawn.astype(np.int64))))), turn + 1
     return found
+
+
+def _distinct(increasing: Counts) -> Counts:
+    return increasing[np.diff(increasing, prepend=-1) > 0]

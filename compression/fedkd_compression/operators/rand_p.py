@@ -13,6 +13,7 @@ from fedkd_compression.errors import OperatorError
 from fedkd_compression.operators.base import Operator, Traits
 from fedkd_compression.operators.checks import expect_values
 from fedkd_compression.operators.sparse import spread
+from fedkd_compression.operators.sums import weighted_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,13 +54,13 @@ class RandP(Operator):
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:
         """The kept coordinates over p, zeros elsewhere."""
         positions = self._positions(key, dim, "cpu" if code.values is None else code.values.device)
-        return spread(expect_values(code, positions.shape[1]) / self._share(), positions, dim)
+        return spread(expect_values(code, positions.shape[1]) * (1 / self._share()), positions, dim)
 
     def total(self, code: Code, weights: Tensor, key: Key, dim: int) -> Tensor:
         """The weighted sum of the values, put in place once."""
         positions = self._positions(key, dim, weights.device)
-        values = expect_values(code, positions.shape[1])
-        return spread((weights[:, None] * values).sum(0, keepdim=True) / self._share(), positions, dim)[0]
+        values = weighted_sum(expect_values(code, positions.shape[1]), weights) * (1 / self._share())
+        return spread(values[None], positions, dim)[0]
 
     def omega(self, dim: int) -> float:
         """The variance of b/p."""

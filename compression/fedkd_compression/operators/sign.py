@@ -41,7 +41,7 @@ class Sign(Operator):
         """Symbols [n, d] and the mean absolute value of each row."""
         totals = kernels.on(rows.device).dots(rows, rows.sign())
         symbols = (rows < 0).to(torch.int8) + (rows == 0).to(torch.int8) * _ZERO
-        return Code(symbols, side=(totals / max(rows.shape[1], 1)).to(rows.dtype)[:, None])
+        return Code(symbols, side=(totals * (1 / max(rows.shape[1], 1))).to(rows.dtype)[:, None])
 
     def decode(self, code: Code, key: Key, dim: int) -> Tensor:
         """The scale with each coordinate's sign."""

@@ -13,6 +13,7 @@ from fedkd_compression.errors import OperatorError
 from fedkd_compression.operators.base import Operator, Traits
 from fedkd_compression.operators.checks import expect_side, expect_symbols
 from fedkd_compression.operators.norms import l2_norms
+from fedkd_compression.operators.sums import weighted_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,10 +69,8 @@ class SubtractiveDither(Operator):
     def total(self, code: Code, weights: Tensor, key: Key, dim: int) -> Tensor:
         """Sum of w_i (q_i - u) D_i = sum of (w_i D_i) q_i - u sum of w_i D_i: one dither for all."""
         symbols, steps = expect_symbols(code, dim), expect_side(code, 1)[:, 0].double() * weights
-        total = key.dither(dim)[0].double() * -float(steps.sum())
-        for row, step in zip(symbols, steps.tolist(), strict=True):
-            total.add_(row, alpha=step)
-        return total
+        shift = key.dither(dim, symbols.device)[0].double() * weighted_sum(steps[:, None], weights.new_ones(len(steps)))
+        return weighted_sum(symbols, steps) - shift
 
     def contexts(self, key: Key, dim: int) -> Tensor:
         """Sixteen bins of the dither: at a low rate it says most about the symbol."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fedkd_compression.errors import OperatorError
-from fedkd_compression.operators.base import Operator, Part, Traits
+from fedkd_compression.operators.base import Coding, Operator, Part, Traits
 from fedkd_compression.wrappers.end_to_end import joined, parted
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ class Bucketed(Operator):
         part = self._part(key, dim)
         contexts = self.operator.contexts(part.key, part.dim)
         return None if contexts is None else contexts.reshape(len(key.rows), self._count(dim) * contexts.shape[1])
+
+    def coding(self, dim: int) -> Coding:
+        """The operator's."""
+        return self.operator.coding(self._each(dim))
 
     def children(self, key: Key, dim: int) -> tuple[Part, ...]:
         """The buckets' children."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fedkd_compression.errors import OperatorError
-from fedkd_compression.operators.base import Named, Operator, Part, Traits
+from fedkd_compression.operators.base import Coding, Named, Operator, Part, Traits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,6 +81,10 @@ class BySize(Operator):
     def contexts(self, key: Key, dim: int) -> Tensor | None:
         """Those of the operator for this size."""
         return self.of(dim).contexts(key, dim)
+
+    def coding(self, dim: int) -> Coding:
+        """That of the operator for this size."""
+        return self.of(dim).coding(dim)
 
     def children(self, key: Key, dim: int) -> tuple[Part, ...]:
         """Those of the operator for this size."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedkd_compression.errors import OperatorError
-from fedkd_compression.operators.base import Named, Operator, Part, Traits
+from fedkd_compression.operators.base import Traits
 from fedkd_compression.operators.norms import l2_norms
 from fedkd_compression.wrappers.scaled import Scaled
+from fedkd_compression.wrappers.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Clipped(Operator):
+class Clipped(Wrapper):
     """C(y) with y_j = x_j cut to [-limit RMS(x), limit RMS(x)]: a few large coordinates do not set the scale of all.
 
     Biased. With a = |y|^2/|x|^2 >= min(1, limit^2)/d, an unbiased C with omega < 1 gives delta = (1 - omega) a, and
@@ -32,7 +33,6 @@ class Clipped(Operator):
         limit: in units of the row's RMS, > 0.
     """
 
-    operator: Operator
     limit: float
 
     def __post_init__(self) -> None:
@@ -48,17 +48,13 @@ class Clipped(Operator):
         """The operator's code of the clipped rows."""
         return self.operator.encode(self._clip(rows), key)
 
-    def decode(self, code: Code, key: Key, dim: int) -> Tensor:
-        """What the operator decodes."""
-        return self.operator.decode(code, key, dim)
-
     def transmit(self, rows: Tensor, key: Key) -> tuple[Code, Tensor]:
         """Both in one pass."""
         return self.operator.transmit(self._clip(rows), key)
 
-    def total(self, code: Code, weights: Tensor, key: Key, dim: int) -> Tensor:
-        """The operator's sum."""
-        return self.operator.total(code, weights, key, dim)
+    def omega(self, dim: int) -> None:
+        """It is biased."""
+        return
 
     def delta(self, dim: int) -> float | None:
         """A bound, for an unbiased operator with omega < 1 and for ``Scaled``; else None."""
@@ -66,26 +62,6 @@ class Clipped(Operator):
         if isinstance(self.operator, Scaled):
             return self.operator.delta(dim) * least
         return (1 - omega) * least if omega is not None and omega < 1 else None
-
-    def contexts(self, key: Key, dim: int) -> Tensor | None:
-        """The operator's."""
-        return self.operator.contexts(key, dim)
-
-    def children(self, key: Key, dim: int) -> tuple[Part, ...]:
-        """The operator's."""
-        return self.operator.children(key, dim)
-
-    def kept(self, key: Key, dim: int) -> int | None:
-        """As many as the operator."""
-        return self.operator.kept(key, dim)
-
-    def shaped(self, tensors: tuple[Named, ...]) -> Clipped:
-        """With the operator shaped."""
-        return replace(self, operator=self.operator.shaped(tensors))
-
-    def check(self, dim: int) -> None:
-        """The operator must be able to serve the dimension."""
-        self.operator.check(dim)
 
     def _clip(self, rows: Tensor) -> Tensor:
         most = l2_norms(rows) * (self.limit / max(rows.shape[1], 1) ** 0.5)

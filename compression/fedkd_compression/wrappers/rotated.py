@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fedkd_compression.operators.base import Operator, Part, Traits
+from fedkd_compression.operators.base import Coding, Operator, Part, Traits
 from fedkd_compression.operators.rotation import check_block, padded, rotate, rotate_back
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ class Rotated(Operator):
     def contexts(self, key: Key, dim: int) -> Tensor | None:
         """The operator's at the padded dimension."""
         return self.operator.contexts(key, padded(dim, self.block))
+
+    def coding(self, dim: int) -> Coding:
+        """The operator's."""
+        return self.operator.coding(padded(dim, self.block))
 
     def children(self, key: Key, dim: int) -> tuple[Part, ...]:
         """The operator's at the padded dimension."""
