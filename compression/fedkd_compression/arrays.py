@@ -18,5 +18,3 @@ Words: TypeAlias = NDArray[np.uint32]
 Halves: TypeAlias = NDArray[np.uint16]
 Octets: TypeAlias = NDArray[np.uint8]
 Counts: TypeAlias = NDArray[np.int64]
-Rules: TypeAlias = NDArray[np.int32]
-"""[16, 3] sign, offset and table of each context."""

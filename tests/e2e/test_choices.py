@@ -23,13 +23,21 @@ NEEDS = {
     "data/hierarchical": ("data.groups=2", "data.classes_per_group=2", "data.samples_per_class=20"),
     "data/libsvm": ("data.path={files}/data.svm",),
     "data/npz": ("data.path={files}/data.npz", "data.test_fraction=0.2"),
-    "downlink/float16": ("downlink.memory.rate=1",),
-    "downlink/rand_k": ("downlink.operator.k=50",),
-    "downlink/top_k": ("downlink.memory.rate=1",),
     "participation/fixed": ("participation.size=2",),
-    "uplink/float16": ("uplink.memory.rate=1",),
-    "uplink/rand_k": ("uplink.operator.k=50",),
-    "uplink/top_k": ("uplink.memory.rate=1",),
+} | {
+    f"{side}/{name}": tuple(f"{side}.{need}" for need in needs)
+    for side in ("uplink", "downlink")
+    for name, needs in {
+        "count_sketch": ("operator.columns=50",),
+        "dead_zone": ("memory.rate=1",),
+        "eden": ("memory.rate=1",),
+        "float16": ("memory.rate=1",),
+        "low_rank": ("memory.rate=1",),
+        "rand_k": ("operator.k=50",),
+        "sign": ("memory.rate=1",),
+        "top_k": ("memory.rate=1",),
+        "top_k_quantised": ("memory.rate=1",),
+    }.items()
 }
 """What a choice cannot do without at this size."""
 BASES = {

@@ -143,8 +143,7 @@ def _dithered(row: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _packed(symbols: Tensor) -> object:
-    shifted = (symbols.numpy()[0].astype(np.int32) + _LEVELS).astype(np.uint32)
-    return kernels.backend().pack(shifted, _WIDTH)
+    return kernels.backend().pack((symbols.numpy()[0] + np.int8(_LEVELS)).view(np.uint8), _WIDTH)
 
 
 def _line(rate: Rate) -> str:

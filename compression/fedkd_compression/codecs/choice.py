@@ -68,6 +68,9 @@ def _fixed(survey: Survey, least: int, width: int) -> Candidate:
     head = bytes((FIXED,)) + varint.put(varint.folded(least)) + bytes((width,))
 
     def put() -> bytes:
+        # Symbols in one octet have differences from the least that fit into one.
+        if survey.symbols.dtype == np.int8:
+            return head + kernels.backend().pack((survey.symbols - np.int8(least)).view(np.uint8), width).tobytes()
         shifted = (survey.symbols.astype(np.int64) - least).astype(np.uint32)
         return head + kernels.backend().pack(shifted, width).tobytes()
 

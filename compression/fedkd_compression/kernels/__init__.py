@@ -42,7 +42,7 @@ _chosen: ContextVar[Name | None] = ContextVar("fedkd_compression_kernels", defau
 
 def backend() -> Backend:
     """The coder's kernels in use."""
-    return cast(Backend, import_module(_CODERS[_chosen.get() or "numba"]))
+    return _coder(_chosen.get() or "numba")
 
 
 def on(device: torch.device | str) -> RowKernels:
@@ -56,6 +56,11 @@ def on(device: torch.device | str) -> RowKernels:
 def available() -> tuple[Name, ...]:
     """The sets that this installation has, Triton's where it can be imported."""
     return ("numba", "numpy", "torch", *(("triton",) if _best_on_device() == "triton" else ()))
+
+
+@cache
+def _coder(name: Name) -> Backend:
+    return cast(Backend, import_module(_CODERS[name]))
 
 
 @cache
@@ -75,7 +80,7 @@ def _rows(name: Name, device: str) -> RowKernels:
         return rows(device)
     from fedkd_compression.kernels.rows import Host
 
-    return Host(cast(Backend, import_module(_CODERS[name])))
+    return Host(_coder(name))
 
 
 @contextmanager

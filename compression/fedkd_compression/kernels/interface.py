@@ -40,7 +40,7 @@ class Backend(Protocol):
     def dead_zone_decode(self, symbols: Symbols, steps: Floats, offsets: Floats) -> Floats: ...  # noqa: D102
 
     def checksum(self, data: Octets, seed: int) -> int: ...  # noqa: D102
-    def pack(self, values: Words, width: int) -> Octets: ...  # noqa: D102
+    def pack(self, values: Unsigned, width: int) -> Octets: ...  # noqa: D102
     def unpack(self, data: Octets, count: int, width: int) -> Words: ...  # noqa: D102
     def unary_pack(self, values: Words) -> Octets: ...  # noqa: D102
     def unary_unpack(self, data: Octets, count: int) -> Words | None: ...  # noqa: D102

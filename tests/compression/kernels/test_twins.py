@@ -215,6 +215,14 @@ def test_fixed_width(count, width):
     np.testing.assert_array_equal(_same("unpack", packed, count, width), values, strict=True)
 
 
+@pytest.mark.parametrize("width", range(9))
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 1000])
+def test_octets_of_fixed_width(count, width):
+    values = _generator().integers(0, 256, count).astype(np.uint8)
+    packed = _same("pack", values, width)
+    np.testing.assert_array_equal(_same("unpack", packed, count, width), values & ((1 << width) - 1))
+
+
 @pytest.mark.parametrize("count", [0, 1, 5, 1000])
 def test_unary(count):
     values = _generator().geometric(0.2, count).astype(np.uint32)

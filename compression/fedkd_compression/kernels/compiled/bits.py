@@ -9,9 +9,10 @@ import numpy as np
 from fedkd_compression.kernels.compiled.compiler import compiled
 
 if TYPE_CHECKING:
-    from fedkd_compression.arrays import Counts, Octets, Words
+    from fedkd_compression.arrays import Counts, Keys, Octets, Unsigned, Words
 
 
+_HALF = 4
 u8, u32, u64, word = np.uint8, np.uint32, np.uint64, np.uintp
 
 
@@ -31,9 +32,44 @@ def _pack(values: Words, width: int, out: Octets) -> None:
         out[at] = u8(held)
 
 
-def pack(values: Words, width: int) -> Octets:
-    """The low ``width`` bits of each value, one after another."""
-    _pack(values, width, out := np.empty((len(values) * width + 7) // 8, np.uint8))
+@compiled
+def _fours(eights: Keys, out: Words) -> None:
+    # The width that matters most, four bits, has a loop of its own, which is stored in whole words.
+    for i in range(eights.size):
+        x = eights[word(i)] & u64(0x0F0F0F0F0F0F0F0F)
+        x = (x | x >> u64(4)) & u64(0x00FF00FF00FF00FF)
+        x = (x | x >> u64(8)) & u64(0x0000FFFF0000FFFF)
+        out[word(i)] = u32(x | x >> u64(16))
+
+
+@compiled
+def _close_up(eights: Keys, width: int, out: Octets) -> None:
+    # Eight octets at a time: pairs of fields are moved together in lanes of 16 bits, then of 32, then of 64.
+    shift, field = u64(8 - width), u64((1 << width) - 1)
+    ones = u64(0x0001000100010001)
+    low, high = ones * field, ones * (field << u64(width))
+    two, four = u64((1 << (2 * width)) - 1), u64((1 << (4 * width)) - 1)
+    for i in range(eights.size):
+        x = eights[word(i)]
+        x = (x & low) | ((x >> shift) & high)
+        x = (x & (two | two << u64(32))) | (x >> u64(2) * shift & ((two | two << u64(32)) << u64(2 * width)))
+        x = (x & four) | (x >> u64(4) * shift & (four << u64(4 * width)))
+        at = word(i) * word(width)
+        for octet in range(width):
+            out[at + word(octet)] = u8(x >> u64(8 * octet))
+
+
+def pack(values: Unsigned, width: int) -> Octets:
+    """The low ``width`` bits of each value, one after another; octets by eights where they are narrow."""
+    out = np.empty((len(values) * width + 7) // 8, np.uint8)
+    whole = len(values) // 8 * 8 if values.dtype == np.uint8 and 0 < width < 8 else 0
+    if whole:
+        eights = np.ascontiguousarray(values[:whole]).view(np.uint64)
+        if width == _HALF:
+            _fours(eights, out[: whole // 2].view(np.uint32))
+        else:
+            _close_up(eights, width, out)
+    _pack(values[whole:].astype(np.uint32, copy=False), width, out[whole * width // 8 :])
     return out
 
 

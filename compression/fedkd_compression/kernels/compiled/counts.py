@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 u8, u32, word = np.uint8, np.uint32, np.uintp
-_PIECE, _FEW, _BLOCK = 1 << 17, 1 << 13, 32
+_PIECE, _FEW, _BLOCK = 1 << 17, 1 << 13, 64
 
 
 @compiled
@@ -132,20 +132,29 @@ def _inner(covered: Octets) -> tuple[int, int]:
 
 
 @compiled
-def _outside(symbols: NDArray[np.int8], contexts: Octets, covered: Octets, found: Counts) -> int:
-    shared, number = contexts.size > 0, 0
-    low, length = _inner(covered)
-    for begin in range(0, symbols.size, _BLOCK):
-        end, outer = min(begin + _BLOCK, symbols.size), u8(0)
-        for i in range(begin, end):
-            outer |= u8(u8(symbols[word(i)] - low) >= u8(length))
-        if outer:
-            for i in range(begin, end):
-                row = word(contexts[word(i)]) & word(15) if shared else word(0)
-                if number < found.size and covered[row, word(u8(symbols[word(i)]))] == 0:
-                    found[word(number)] = i
-                    number += 1
+def _find(
+    symbols: NDArray[np.int8], contexts: Octets, covered: Octets, begin: int, end: int, found: Counts, number: int
+) -> int:
+    for i in range(begin, end):
+        row = word(contexts[word(i)]) & word(15) if contexts.size > 0 else word(0)
+        if number < found.size and covered[row, word(u8(symbols[word(i)]))] == 0:
+            found[word(number)] = i
+            number += 1
     return number
+
+
+@compiled
+def _outside(symbols: NDArray[np.int8], contexts: Octets, covered: Octets, found: Counts) -> int:
+    # Blocks whose symbols every context covers are told by a few operations on all of their symbols at once.
+    low, length = _inner(covered)
+    least, span, number, blocks = u8(low), u8(length), 0, symbols.size // _BLOCK
+    for block in range(blocks):
+        start, outer = word(block * _BLOCK), u8(0)
+        for j in range(_BLOCK):
+            outer |= u8(u8(u8(symbols[start + word(j)]) - least) >= span)
+        if outer:
+            number = _find(symbols, contexts, covered, block * _BLOCK, block * _BLOCK + _BLOCK, found, number)
+    return _find(symbols, contexts, covered, blocks * _BLOCK, symbols.size, found, number)
 
 
 def outside(symbols: NDArray[np.int8], contexts: Octets, covered: Octets, most: int) -> Counts:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from fedkd_compression.arrays import Counts, Octets, Words
+    from fedkd_compression.arrays import Counts, Octets, Unsigned, Words
 
 
-def pack(values: Words, width: int) -> Octets:
+def pack(values: Unsigned, width: int) -> Octets:
     """The low ``width`` bits of each value, one after another, uint8 [ceil(m width / 8)]."""
     if width == 0:
         return np.empty(0, np.uint8)
