@@ -5,16 +5,26 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test check format wheel clean
+.PHONY: help sim test exhaustive fuzz triton check format wheel clean
 
 help: ## print this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 sim: $(READY) ## set up and run the main job (about two minutes on two cores)
 	$(BIN)/python sims/run.py experiment=main_job
 
-test: $(READY) ## set up and run all tests
-	$(BIN)/python -m pytest -n auto
+test: $(READY) ## set up and run the tests (about five minutes on two cores)
+	$(BIN)/python -m pytest -n auto -m "not exhaustive"
+
+exhaustive: $(READY) ## run the tests that try every combination: laws on every set of kernels, an installed plug-in
+	$(BIN)/python -m pytest -n auto -m exhaustive
+
+fuzz: $(READY) ## give a million inputs to everything that reads received bytes
+	$(BIN)/python -m tests.fuzz.run --executions 1000000
+
+triton: $(READY) ## install Triton (a gigabyte) and check its kernels: interpreted, compiled, on a GPU where there is one
+	$(BIN)/python -m pip install --quiet triton
+	$(BIN)/python -m pytest -q tests/compression/kernels/test_triton.py
 
 check: $(READY) ## lint, format, types, import contracts, sizes
 	$(BIN)/ruff check .

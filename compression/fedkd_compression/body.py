@@ -33,12 +33,44 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """The children of a body as they came: read only when the receiver knows how many there must be.
+
+    Args:
+        data: their number, then each with its size.
+        depth: how many bodies they are inside of.
+    """
+
+    data: Octets
+    depth: int
+
+    def read(self, expected: int | None = None) -> tuple[Body, ...]:
+        """The children, of which there must be as many as expected; None for any number.
+
+        Raises:
+            WireError: there are more or fewer, or they are cut off.
+        """
+        count, at = varint.take(self.data, 0)
+        if expected not in (None, count):
+            raise WireError(f"frame: {count} children where {expected} are needed")
+        children = []
+        for _ in range(count):
+            size, at = varint.take(self.data, at)
+            if size < FLAGS.size or at + size > len(self.data):
+                raise WireError(f"frame: a child of {size} bytes at byte {at} is cut off")
+            children.append(_child(self.data[at : at + size], self.depth))
+            at += size
+        _ended(self.data, at)
+        return tuple(children)
+
+
+@dataclass(frozen=True)
 class Body:
     """The parts of a code; one that it does not have is None.
 
     Args:
         side_dtype: index into ``wire.FLOATS``; ``values_dtype`` likewise.
-        children: the bodies of the code's children.
+        children: the bodies of the code's children; of a frame that came, unread.
     """
 
     side: Stream | None = None
@@ -46,7 +78,7 @@ class Body:
     values: Stream | None = None
     values_dtype: int = 2
     positions: Stream | None = None
-    children: tuple[Body, ...] = ()
+    children: tuple[Body, ...] | Unread = ()
     symbols: Stream | None = None
 
     def streams(self) -> tuple[Stream, ...]:
@@ -68,8 +100,13 @@ class Body:
         """Bytes of side information, and of symbols, positions and values."""
         side = 0 if self.side is None else len(self.side.data)
         rest = sum(len(part.data) for part in self.streams()) - side
-        below = [child.measured() for child in self.children]
+        below = [child.measured() for child in _known(self)]
         return side + sum(part[0] for part in below), rest + sum(part[1] for part in below)
+
+
+def _known(body: Body) -> tuple[Body, ...]:
+    """The children, read if they are not."""
+    return body.children.read() if isinstance(body.children, Unread) else body.children
 
 
 def most(dim: int) -> int:
@@ -97,13 +134,17 @@ def put(body: Body, dim: int | None) -> Pieces:
             pieces += [_put_count(part, dim), _view(part)]
     if body.positions is not None:
         pieces += [_put_count(body.positions, dim), varint.put(len(body.positions.data)), _view(body.positions)]
+    if body.symbols is not None:
+        pieces.append(_put_count(body.symbols, dim))
+        # What ends the body needs no size.
+        pieces += [varint.put(len(body.symbols.data))] if body.children else []
+        pieces.append(_view(body.symbols))
     if body.children:
-        pieces.append(varint.put(len(body.children)))
-        for child in body.children:
+        children = _known(body)
+        pieces.append(varint.put(len(children)))
+        for child in children:
             inside = [FLAGS.pack(flags_of(child)), *put(child, None)]
             pieces += [varint.put(sum(map(len, inside))), *inside]
-    if body.symbols is not None:
-        pieces += [_put_count(body.symbols, dim), _view(body.symbols)]
     return pieces
 
 
@@ -125,34 +166,29 @@ def take(data: Octets, at: int, flags: int, dim: int | None, depth: int = 0) -> 
         size, at = varint.take(data, at)
         positions, at = _stream(data, at, count, size)
         body = replace(body, positions=positions)
-    if flags & _CHILDREN:
-        children, at = _take_children(data, at, depth)
-        body = replace(body, children=children)
     if flags & _SYMBOLS:
         count, at = _take_count(data, at, dim)
-        symbols, at = _stream(data, at, count, len(data) - at)
+        size, at = varint.take(data, at) if flags & _CHILDREN else (len(data) - at, at)
+        symbols, at = _stream(data, at, count, size)
         body = replace(body, symbols=symbols)
-    if at != len(data):
-        raise WireError(f"frame: {len(data) - at} bytes too many")
+    if flags & _CHILDREN:
+        return replace(body, children=Unread(data[at:], depth))
+    _ended(data, at)
     return body
 
 
-def _take_children(data: Octets, at: int, depth: int) -> tuple[tuple[Body, ...], int]:
-    count, at = varint.take(data, at)
-    # A child has at least its size and its flags.
-    if depth >= _DEEPEST or count > (len(data) - at) // (1 + FLAGS.size):
-        raise WireError(f"frame: {count} children at depth {depth} are too many")
-    children = []
-    for _ in range(count):
-        size, at = varint.take(data, at)
-        if size < FLAGS.size or at + size > len(data):
-            raise WireError(f"frame: a child of {size} bytes at byte {at} is cut off")
-        flags = int(data[at]) | int(data[at + 1]) << 8
-        if flags & ~KNOWN_FLAGS:
-            raise WireError(f"frame: flags {flags:#x} of a child are unknown")
-        children.append(take(data[: at + size], at + FLAGS.size, flags, None, depth + 1))
-        at += size
-    return tuple(children), at
+def _child(data: Octets, depth: int) -> Body:
+    flags = int(data[0]) | int(data[1]) << 8
+    if flags & ~KNOWN_FLAGS:
+        raise WireError(f"frame: flags {flags:#x} of a child are unknown")
+    if depth >= _DEEPEST:
+        raise WireError(f"frame: children inside of {depth} others are too deep")
+    return take(data, FLAGS.size, flags, None, depth + 1)
+
+
+def _ended(data: Octets, at: int) -> None:
+    if at != len(data):
+        raise WireError(f"frame: {len(data) - at} bytes too many")
 
 
 def _put_count(part: Stream, dim: int | None) -> bytes:

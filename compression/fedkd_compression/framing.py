@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from fedkd_compression import wire
-from fedkd_compression.body import Body, Stream, most
+from fedkd_compression.body import Body, Stream, Unread, most
 from fedkd_compression.code import Code
 from fedkd_compression.codecs import decode_positions, decode_symbols, encode_positions, encode_symbols
 from fedkd_compression.errors import OperatorError, WireError
@@ -140,12 +140,10 @@ def _code(body: Body, part: Part) -> Code:
 
 
 def _children(body: Body, part: Part) -> tuple[Code, ...]:
-    if not body.children:
+    if not isinstance(body.children, Unread):
         return ()
     inner = part.operator.children(part.key, part.dim)
-    if len(inner) != len(body.children):
-        raise WireError(f"frame: {len(body.children)} children where {len(inner)} are needed")
-    return tuple(_code(child, own) for child, own in zip(body.children, inner, strict=True))
+    return tuple(_code(child, own) for child, own in zip(body.children.read(len(inner)), inner, strict=True))
 
 
 def _floats(stream: Stream | None, dtype: int) -> Tensor | None:

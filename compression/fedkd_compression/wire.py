@@ -5,7 +5,8 @@ Layout, little endian; only the parts that a code has are there:
     magic 1 | version 1 | flags 2 | checksum 4 (of all other bytes) | fingerprint of the operator 2 | dim varint | body
 
     body:  side: count varint, bytes | values: count varint, bytes | positions: count varint, size varint, bytes |
-           children: count varint, then of each: size varint, flags 2, body | symbols: count varint, all remaining bytes
+           symbols: count varint, (size varint, where children follow,) bytes |
+           children: number varint, then of each: size varint, flags 2, body
 
 A count equal to the body's dim is written as 0, another count c as c + 1. A child's dim is not in the frame: the
 operator knows it. Nor is the key.

@@ -159,10 +159,10 @@ def test_operators_are_read_as_they_are_written(operator):
 
 
 def test_operators_of_other_modules_are_read_too(tmp_path, monkeypatch):
-    (tmp_path / "my_package.py").write_text("from fedkd_compression import Sign\nclass Mine(Sign): pass\n")
+    (tmp_path / "my_signs.py").write_text("from fedkd_compression import Sign\nclass Mine(Sign): pass\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert written(read("my_package.Mine()")) == "Mine()"
-    assert written(read("Compose(TopK(k=3), my_package.Mine())")) == "Compose(TopK(k=3), Mine())"
+    assert written(read("my_signs.Mine()")) == "Mine()"
+    assert written(read("Compose(TopK(k=3), my_signs.Mine())")) == "Compose(TopK(k=3), Mine())"
 
 
 @pytest.mark.parametrize(

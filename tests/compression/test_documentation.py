@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fedkd_compression import Key, compress, decompress, sizes
-from fedkd_compression.testing import LAWS
+from fedkd_compression.testing import LAWS, NotCheckedWarning, check_operator
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "docs" / "adding-a-compressor.md", ROOT / "compression" / "README.md")
@@ -32,9 +32,10 @@ def test_the_class_has_at_most_fifteen_lines(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-def test_the_documented_operator_obeys_the_laws(page, law):
-    law(_operator(page), torch.randn(20, generator=torch.Generator().manual_seed(4)), Key.of(0))
+def test_the_documented_operator_obeys_the_laws(page):
+    """It lives in no file, so another process cannot have it; the warning says so."""
+    with pytest.warns(NotCheckedWarning, match="SignScale of module documented is not importable"):
+        check_operator(_operator(page))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -43,3 +44,8 @@ def test_the_documented_operator_gets_about_one_bit_a_coordinate(page):
     frames, received = compress(operator, rows, key)
     assert torch.equal(decompress(operator, frames, key, 8000), received)
     assert sizes(frames[0]).body <= 8000 / 8 + 24
+
+
+def test_every_law_has_a_sentence():
+    for law in LAWS:
+        assert re.fullmatch(r".{20,}\.", law.sentence), law.name

@@ -128,7 +128,8 @@ def test_help_names_every_group(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     groups = {path.parent.name for path in (ROOT / "configs").glob("*/*.yaml")}
     assert not [group for group in groups if f"{group}:" not in shown]
     assert "experiment=main_job" in shown
-    assert max(map(len, shown.splitlines())) <= 120
+    lists = tuple(f"{group}:" for group in groups)
+    assert max(len(line) for line in shown.splitlines() if not line.startswith(lists)) <= 120
 
 
 def test_the_composed_configuration_is_shown(

@@ -20,7 +20,7 @@ from fedkd_compression import Key, compress
 from fedkd_compression.plugins import compressor
 from tests.e2e.runs import ROOT, SUPERVISED, command, manifest_of, rounds_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.exhaustive]
 
 TEMPLATE = ROOT / "docs" / "examples" / "my_compressor"
 CLIENTS, DIM, BLOCK = 4, 610, 64

@@ -1,64 +1,38 @@
-"""Every operator x every law: a new operator is one row of OPERATORS."""
+"""Every operator x every law x every input, exact laws on every set of kernels; a new operator is a row of table.py."""
 
 import pytest
-import torch
 
-from fedkd_compression import QSGD, Float16, Identity, Key, RandK, SubtractiveDither, TopK
-from fedkd_compression.testing import LAWS
+from fedkd_compression import kernels
+from fedkd_compression.testing import INPUTS, LAWS, check_operator
+from tests.laws.table import INPUTS_OF, OPERATORS
 
-DIM = 20
-OPERATORS = (
-    Identity(),
-    Float16(),
-    QSGD(levels=1, norm="l2"),
-    QSGD(levels=4, norm="l2"),
-    QSGD(levels=1, norm="max"),
-    QSGD(levels=4, norm="max"),
-    QSGD(levels=1000, norm="max"),
-    SubtractiveDither(step=0.01),
-    SubtractiveDither(step=0.25),
-    SubtractiveDither(step=1.0),
-    SubtractiveDither(step=2.5),
-    RandK(k=1),
-    RandK(k=5),
-    TopK(k=3),
-    TopK(fraction=0.5),
-)
+STATISTICAL = [law for law in LAWS if law.statistical]
+EXACT = [law for law in LAWS if not law.statistical]
+ON_THEIR_OWN = {"backends_agree", "devices_agree", "another_process_decodes", "any_bytes_decode_or_are_refused"}
+"""Laws that choose the kernels themselves, and one that the fuzzer's harnesses check on every set."""
+SHORT = (20, 21, 1, 0)
+"""Dimensions on the other sets of kernels, which are slow; ``backends_agree`` is tried at all."""
 
 
-def _dense() -> torch.Tensor:
-    return torch.randn(DIM, generator=torch.Generator().manual_seed(1))
+def _inputs(name):
+    return {each: INPUTS[each] for each in INPUTS_OF.get(name, INPUTS)}
 
 
-def _one_hot() -> torch.Tensor:
-    row = torch.zeros(DIM)
-    row[7] = -3.0
-    return row
+@pytest.mark.parametrize("name", OPERATORS)
+def test_exact_laws(name):
+    check_operator(OPERATORS[name], inputs=_inputs(name), laws=EXACT)
 
 
-INPUTS = {
-    "dense": _dense(),
-    "heavy": _dense() ** 5,
-    "one_hot": _one_hot(),
-    "float64": _dense().double() * 1e-200,
-    "float16": _dense().half(),
-    "bfloat16": _dense().bfloat16(),
-    "tiny": _dense() * 1e-30,
-    "huge": _dense() * 1e30,
-}
-HALF_RANGE = {"dense", "heavy", "one_hot", "float16", "bfloat16"}
-"""Float16 states its delta for coordinates in half precision's normal range."""
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("backend", [backend for backend in kernels.available() if backend not in ("numba", "triton")])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_exact_laws_on_other_kernels(name, backend):
+    laws = [law for law in EXACT if law.name not in ON_THEIR_OWN]
+    with kernels.use(backend):
+        check_operator(OPERATORS[name], inputs=_inputs(name), dims=SHORT, laws=laws)
 
 
-CASES = [
-    pytest.param(operator, name, id=f"{operator}-{name}")
-    for operator in OPERATORS
-    for name in INPUTS
-    if name in HALF_RANGE or not isinstance(operator, Float16)
-]
-
-
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-@pytest.mark.parametrize(("operator", "name"), CASES)
-def test_law(operator, name, law):
-    law(operator, INPUTS[name], Key.of(3, "laws"))
+@pytest.mark.theory
+@pytest.mark.parametrize("name", OPERATORS)
+def test_statistical_laws(name):
+    check_operator(OPERATORS[name], inputs=_inputs(name), laws=STATISTICAL)

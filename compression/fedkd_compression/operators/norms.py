@@ -20,19 +20,23 @@ def l2_norms(rows: Tensor) -> Tensor:
     norms = squares.sqrt()
     if rows.dtype == torch.float64:
         # Only squares of float64 leave the range of float64.
-        for i in torch.nonzero((squares < _SAFE[0]) | (squares > _SAFE[1]))[:, 0].tolist():
-            norms[i] = _scaled_norm(rows[i : i + 1])
+        outside = torch.nonzero((squares < _SAFE[0]) | (squares > _SAFE[1]))[:, 0]
+        if len(outside):
+            norms[outside] = _scaled_norms(rows[outside])
     return norms
 
 
-def _scaled_norm(row: Tensor) -> Tensor:
-    """The norm of a row whose squares overflow or vanish; 0 for a row of zeros."""
-    exponent = int(torch.frexp(kernels.on(row.device).peaks(row))[1])
-    norm = kernels.on(row.device).squares(_times_power(row, -exponent)).sqrt()
-    return _times_power(norm, exponent)[0]
+def _scaled_norms(rows: Tensor) -> Tensor:
+    """The norms of rows whose squares overflow or vanish; 0 for a row of zeros."""
+    exponents = torch.frexp(kernels.on(rows.device).peaks(rows))[1].tolist()
+    near_one = _times_powers(rows, [-exponent for exponent in exponents])
+    return _times_powers(kernels.on(rows.device).squares(near_one).sqrt()[:, None], exponents)[:, 0]
 
 
-def _times_power(values: Tensor, exponent: int) -> Tensor:
-    """Values times 2^exponent, in two steps, for one factor could be out of range."""
-    half = exponent // 2
-    return values * 2.0**half * 2.0 ** (exponent - half)
+def _times_powers(rows: Tensor, exponents: list[int]) -> Tensor:
+    """Each row times its 2^exponent, in two steps, for one factor could be out of range."""
+    halves = [exponent // 2 for exponent in exponents]
+    for part in (halves, [exponent - half for exponent, half in zip(exponents, halves, strict=True)]):
+        # Powers of Python's are exact; a device's need not be.
+        rows = rows * rows.new_tensor([2.0**exponent for exponent in part])[:, None]
+    return rows

@@ -1,27 +1,19 @@
 """Small frames of every operator, kept as hexadecimal text: a change of the wire format or of a stream shows here.
 
-`python tests/golden/frames/make.py` writes frames.json anew, after an intended change.
+`python -m tests.golden.frames.make` writes frames.json anew, after an intended change.
 """
 
 import json
 from pathlib import Path
 
-from fedkd_compression import QSGD, Float16, Identity, Key, Operator, RandK, SubtractiveDither, TopK, compress
+from fedkd_compression import Key, Operator, OperatorError, compress
+from tests.laws.table import OPERATORS
 
 FILE = Path(__file__).with_name("frames.json")
-OPERATORS: dict[str, Operator] = {
-    "identity": Identity(),
-    "float16": Float16(),
-    "qsgd": QSGD(levels=4, norm="l2"),
-    "qsgd_max": QSGD(levels=1, norm="max"),
-    "dither_coarse": SubtractiveDither(step=2.5),
-    "dither": SubtractiveDither(step=1.0),
-    "dither_fine": SubtractiveDither(step=0.05),
-    "rand_k": RandK(k=3),
-    "top_k": TopK(fraction=0.25),
-}
-DIMS = {"short": 12, "long": 600}
-"""Long enough for rANS with tables for some contexts, short enough to read."""
+SHORT, LONG = (12, 20), (600,)
+"""Dimensions: the first of the short ones that an operator serves; long enough for rANS with several tables."""
+LONGEST = 500
+"""Longer frames are not kept: the file is to be read."""
 
 
 def rows_of(dim: int):
@@ -35,14 +27,33 @@ def key_of(name: str) -> Key:
     return Key.of(0, "golden", name)
 
 
+def parts(golden: str) -> tuple[Operator, Key, int]:
+    """Operator, key and dimension of a golden frame by its name."""
+    name, dim = golden.rsplit("-", 1)
+    return OPERATORS[name], key_of(name), int(dim)
+
+
 def made() -> dict[str, str]:
     """Every golden frame, as it is made now."""
-    return {
-        f"{name}_{size}": compress(operator, rows_of(dim), key_of(name))[0][0].hex()
-        for name, operator in OPERATORS.items()
-        for size, dim in DIMS.items()
-        if size == "short" or name not in {"identity", "float16"}
-    }
+    frames = {}
+    for name, operator in OPERATORS.items():
+        for dim in _dims(operator):
+            (frame,), _ = compress(operator, rows_of(dim), key_of(name))
+            if len(frame) <= LONGEST:
+                frames[f"{name}-{dim}"] = frame.hex()
+    return frames
+
+
+def _dims(operator: Operator) -> list[int]:
+    return [dim for dims in (SHORT, LONG) for dim in [dim for dim in dims if _serves(operator, dim)][:1]]
+
+
+def _serves(operator: Operator, dim: int) -> bool:
+    try:
+        operator.check(dim)
+    except OperatorError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
