@@ -38,7 +38,7 @@ def served(operator, dim):
 
 
 @pytest.mark.parametrize(("kernels", "device"), OTHERS)
-@pytest.mark.parametrize("shape", [*SHAPES][:-1] + [pytest.param("long", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("shape", ["batch", "batch64", pytest.param("long", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("name", OPERATORS)
 def test_frames_and_received_rows_are_the_same(name, shape, kernels, device):
     count, dim, dtype = SHAPES[shape]
