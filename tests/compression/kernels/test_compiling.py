@@ -19,7 +19,7 @@ print("imported", file=sys.stderr)
 compiled.words(np.array([1], np.uint64), 5)
 compiled.dither(np.array([1], np.uint64), 5)
 """
-ONCE = ["imported", "fedkd_compression: compiling its kernels, once for this machine (about 10 s)"]
+ONCE = ["imported", "fedkd_compression: compiling its kernels, once for this machine (about 20 s)"]
 
 
 def _said(package, **environment):

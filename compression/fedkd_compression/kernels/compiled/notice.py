@@ -12,7 +12,7 @@ _log = logging.getLogger("fedkd_compression")
 class _Notice(event.Listener):
     """Hears of every function that numba compiles in this process; those found in its cache it does not compile."""
 
-    text = "fedkd_compression: compiling its kernels, once for this machine (about 10 s)"
+    text = "fedkd_compression: compiling its kernels, once for this machine (about 20 s)"
     said = False
 
     def on_start(self, event: event.Event) -> None:
