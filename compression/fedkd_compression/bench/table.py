@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDEST = 120
-
 
 def say(text: str = "") -> None:
     """Print a line, at once."""

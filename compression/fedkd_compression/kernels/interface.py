@@ -29,7 +29,6 @@ class Backend(Protocol):
     def largest(self, magnitudes: Unsigned, count: int) -> Counts: ...  # noqa: D102
 
     def dither_encode(self, rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> Floats: ...  # noqa: D102
-    def dither_symbols(self, rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> None: ...  # noqa: D102
     def dither_decode(self, symbols: Symbols, steps: Floats, keys: Keys) -> Floats: ...  # noqa: D102
     def levels_encode(self, rows: Floats, norms: Floats, levels: int, keys: Keys, symbols: Symbols) -> None: ...  # noqa: D102
     def levels_decode(self, symbols: Symbols, norms: Floats, levels: int) -> Floats: ...  # noqa: D102

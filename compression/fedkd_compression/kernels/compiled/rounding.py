@@ -29,12 +29,6 @@ def narrowed(wide: NDArray[np.int32], symbols: Symbols) -> None:
 
 
 @compiled
-def _rounded(x: Floats, step: np.floating[Any], drawn: Words, wide: NDArray[np.int32]) -> None:
-    for j in range(x.size):
-        wide[j] = np.int32(np.rint(x[j] / step + dithered(drawn[j])))
-
-
-@compiled
 def _rounded_received(
     x: Floats, step: np.floating[Any], drawn: Words, wide: NDArray[np.int32], received: Floats
 ) -> None:
@@ -68,23 +62,6 @@ def _dither_encode(
             else:
                 _rounded_received(rows[row, left:right], steps[row], drawn, wide, restored)
                 narrowed(wide, q)
-
-
-@compiled
-def _dither_symbols(
-    first: int, last: int, chunks: int, rows: Floats, steps: Floats, keys: Keys, symbols: Symbols
-) -> None:
-    drawn, wide = np.empty(TILE, np.uint32), np.empty(TILE, np.int32)
-    for item in range(first, last):
-        row, start, stop = chunk_of(item, chunks, rows.shape[1])
-        if steps[row] == 0:
-            symbols[row, start:stop] = 0
-            continue
-        for left in range(start, stop, TILE):
-            right = min(stop, left + TILE)
-            fill(drawn, keys[row], left)
-            _rounded(rows[row, left:right], steps[row], drawn, wide)
-            narrowed(wide, symbols[row, left:right])
 
 
 @compiled
@@ -154,11 +131,6 @@ def dither_encode(rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> 
     """Fill symbols [n, d]; the received rows [n, d]."""
     over_chunks(_dither_encode, *rows.shape, rows, steps, keys, symbols, received := np.empty(rows.shape, rows.dtype))
     return received
-
-
-def dither_symbols(rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> None:
-    """Fill symbols [n, d]."""
-    over_chunks(_dither_symbols, *rows.shape, rows, steps, keys, symbols)
 
 
 def dither_decode(symbols: Symbols, steps: Floats, keys: Keys) -> Floats:

@@ -12,7 +12,6 @@ from fedkd_compression.kernels.portable.rotation import hadamard
 from fedkd_compression.kernels.portable.rounding import (
     dither_decode,
     dither_encode,
-    dither_symbols,
     levels_decode,
     levels_encode,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "dither",
     "dither_decode",
     "dither_encode",
-    "dither_symbols",
     "dots",
     "entries_of",
     "fitted",

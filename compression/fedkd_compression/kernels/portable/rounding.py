@@ -27,11 +27,6 @@ def dither_encode(rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> 
     return received
 
 
-def dither_symbols(rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> None:
-    """Fill symbols [n, d] as ``dither_encode`` does, without the received rows."""
-    dither_encode(rows, steps, keys, symbols)
-
-
 def dither_decode(symbols: Symbols, steps: Floats, keys: Keys) -> Floats:
     """(q - u) step, in the dtype of steps [n]."""
     drawn = dither_of(words(keys, symbols.shape[1])).astype(steps.dtype, copy=False)
