@@ -36,6 +36,7 @@ from fedkd_compression.operators import (
     TopK,
     Traits,
 )
+from fedkd_compression.sums import ExactSum
 from fedkd_compression.wire import Sizes, sizes
 from fedkd_compression.wrappers import Bucketed, BySize, Clipped, Coded, Compose, Induced, PerTensor, Rotated, Scaled
 
@@ -52,6 +53,7 @@ __all__ = [
     "CountSketch",
     "DeadZone",
     "EnergySVD",
+    "ExactSum",
     "Float16",
     "Identity",
     "Induced",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fedkd_compression import Key, OperatorError, compress, decompress
+from fedkd_compression import ExactSum, Key, OperatorError, compress, decompress
 from fedkd_compression.compressor import decompress_sum
 from fedkd_compression.kernels import available, use
 from tests.laws.table import OPERATORS
@@ -72,3 +72,16 @@ def test_sums_of_frames_are_the_same(name, kernels, device):
     expected = decompress_sum(operator, frames, key, dim, [0.5, -2.0, 0.1])
     with use(kernels):
         assert torch.equal(decompress_sum(operator, frames, key, dim, [0.5, -2.0, 0.1]), expected)
+
+
+@pytest.mark.parametrize(("kernels", "device"), OTHERS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_exact_sums_are_the_same(shape, kernels, device):
+    count, dim, dtype = SHAPES[shape]
+    rows, weights = rows_of(count, dim, dtype), [0.1, -3.0, 1e-9][:count]
+    expected, found = ExactSum.zeros(dim), ExactSum.zeros(dim)
+    with use(DEFAULT):
+        expected.add_rows(rows, weights)
+    with use(kernels):
+        found.add_rows(rows.to(device), weights)
+    assert found.pack() == expected.pack()

@@ -26,6 +26,7 @@ class Backend(Protocol):
     def squares(self, rows: Floats) -> NDArray[np.float64]: ...  # noqa: D102
     def peaks(self, rows: Floats) -> NDArray[np.float64]: ...  # noqa: D102
     def all_finite(self, rows: Floats) -> bool: ...  # noqa: D102
+    def exact_add(self, rows: Floats, weights: NDArray[np.float64], limbs: NDArray[np.float64]) -> int: ...  # noqa: D102
     def largest(self, magnitudes: Unsigned, count: int) -> Counts: ...  # noqa: D102
 
     def dither_encode(self, rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> Floats: ...  # noqa: D102

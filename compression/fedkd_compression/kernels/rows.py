@@ -28,6 +28,7 @@ class RowKernels(Protocol):
     def peaks(self, rows: Tensor) -> Tensor: ...  # noqa: D102
     def squares(self, rows: Tensor) -> Tensor: ...  # noqa: D102
     def dots(self, a: Tensor, b: Tensor) -> Tensor: ...  # noqa: D102
+    def exact_add(self, rows: Tensor, weights: Tensor, limbs: Tensor) -> int: ...  # noqa: D102
 
     def largest(self, rows: Tensor, count: int) -> Tensor:
         """Increasing positions, int64 [n, count], of the largest absolute values; of equal ones the first."""
@@ -89,6 +90,9 @@ class Host:
 
     def dots(self, a: Tensor, b: Tensor) -> Tensor:  # noqa: D102
         return torch.from_numpy(self._kernels.dots(a.numpy(), b.numpy()))
+
+    def exact_add(self, rows: Tensor, weights: Tensor, limbs: Tensor) -> int:  # noqa: D102
+        return self._kernels.exact_add(rows.numpy(), weights.numpy(), limbs.numpy())
 
     def largest(self, rows: Tensor, count: int) -> Tensor:  # noqa: D102
         # The bits of non-negative floats are ordered as the floats are.

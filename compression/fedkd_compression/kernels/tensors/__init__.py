@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fedkd_compression.kernels.tensors import dead_zone, reductions, rotation, rounding, selection, streams
+from fedkd_compression.kernels.tensors import dead_zone, exact, reductions, rotation, rounding, selection, streams
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +38,7 @@ class Tensors:
     peaks = staticmethod(reductions.peaks)
     squares = staticmethod(reductions.squares)
     dots = staticmethod(reductions.dots)
+    exact_add = staticmethod(exact.exact_add)
     largest = staticmethod(selection.largest)
     dither_encode = staticmethod(rounding.dither_encode)
     dither_decode = staticmethod(rounding.dither_decode)
