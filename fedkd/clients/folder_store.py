@@ -1,0 +1,156 @@
+"""Client states in a folder that the processes of one host share.
+
+A file holds the records of 64 clients. A record begins at a multiple of 4096 bytes: a page with the heads of three
+slots, then the slots, each with room for two vectors. Three, since at worst one state is what the last checkpoint
+needs, one is that before the current round, and one is being written; while the first two are the same, the third
+slot is never touched. Files are sparse: what was not written takes no space.
+
+A slot's head is erased before its vectors are overwritten and written after them, so a process that is killed at
+any instant leaves the state before the round or the one after it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from fedkd.clients.layout import claim
+from fedkd.clients.shards import Shards
+from fedkd.clients.slots import HEADS_BYTES, SLOTS, DamagedHeadError, Head, pack, unpack
+from fedkd.clients.store import ClientState
+from fedkd.clients.stores import Store, needed
+from fedkd.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_CLIENTS_A_FILE = 64
+_PAGE = 4096
+
+
+class FolderStore(Store):
+    """Bytes go between the files and the tensors themselves; neither is copied, mapped or kept.
+
+    A client is handled by one process at a time; processes that share the folder each commit what they put.
+
+    Args:
+        folder: made if it is missing; an existing one is continued.
+        dim: the length of every vector.
+        dtype: of every vector; tensors come back on the CPU.
+
+    Raises:
+        ConfigurationError: the folder was made for other vectors, or the system refused.
+
+    Example:
+        >>> store = FolderStore(Path("runs/a/clients"), dim=25450, dtype=torch.float32)
+    """
+
+    def __init__(self, folder: Path, dim: int, dtype: torch.dtype) -> None:
+        claim(folder, {"dim": dim, "dtype": str(dtype), "clients_a_file": _CLIENTS_A_FILE})
+        self._shards = Shards(folder)
+        self._dim, self._dtype, self._committed = dim, dtype, 0
+        self._slot_bytes = -(-2 * dim * dtype.itemsize // _PAGE) * _PAGE
+
+    def before(self, client: int, round_: int) -> ClientState:
+        """The newest state from a round before ``round_``; an empty one if there is none.
+
+        Raises:
+            ConfigurationError: the state is damaged, or the system refused.
+        """
+        heads = self._heads(client)
+        older = [(head, slot) for slot, head in enumerate(heads) if head is not None and head.round < round_]
+        if not older:
+            return ClientState()
+        head, slot = max(older)
+        uplink, downlink = (torch.empty(self._dim, dtype=self._dtype) if has else None for has in head[3:5])
+        self._fill(client, slot, head, [_bytes(vector) for vector in (uplink, downlink) if vector is not None])
+        return ClientState(uplink, head.sent, downlink, head.received)
+
+    def put(self, client: int, round_: int, state: ClientState) -> None:
+        """Keep the state after ``round_``.
+
+        Raises:
+            ConfigurationError: the client's record is damaged, or the system refused: a full disk.
+            ValueError: the round is committed, or a vector is not of this store's length and type.
+        """
+        vectors = [self._checked(vector, client) for vector in (state.uplink, state.downlink) if vector is not None]
+        shard, offset = self._place(client)
+        heads = self._heads(client)
+        kept = needed((head.round for head in heads if head is not None), self._committed, round_)
+        heads = [head if head is not None and head.round in kept else None for head in heads]
+        slot, present = heads.index(None), (state.uplink is not None, state.downlink is not None)
+        if vectors:
+            self._shards.write(shard, [pack(heads, client)], offset)
+            self._shards.write(shard, vectors, self._start(offset, slot))
+        heads[slot] = Head(round_, state.sent, state.received, *present, _crc(vectors))
+        self._shards.write(shard, [pack(heads, client)], offset)
+
+    def commit(self, round_: int) -> None:
+        """Wait until what this process put is on the disk; states before ``round_`` are kept until the next commit.
+
+        Raises:
+            ConfigurationError: the system refused.
+        """
+        self._shards.sync()
+        self._committed = round_
+
+    def carried(self, round_: int) -> Iterator[tuple[int, ClientState]]:
+        """None: they are in the files."""
+        return iter(())
+
+    def close(self) -> None:
+        """Close all files."""
+        self._shards.close()
+
+    def _place(self, client: int) -> tuple[int, int]:
+        """The client's shard and where its record begins."""
+        shard, place = divmod(client, _CLIENTS_A_FILE)
+        return shard, place * (_PAGE + SLOTS * self._slot_bytes)
+
+    def _start(self, offset: int, slot: int) -> int:
+        """Where a slot's vectors begin, in a record that begins at ``offset``."""
+        return offset + _PAGE + slot * self._slot_bytes
+
+    def _heads(self, client: int) -> list[Head | None]:
+        shard, offset = self._place(client)
+        data = bytearray(HEADS_BYTES)
+        self._shards.read(shard, [memoryview(data)], offset)
+        try:
+            return unpack(bytes(data), client)
+        except DamagedHeadError:
+            raise self._damage(client) from None
+
+    def _fill(self, client: int, slot: int, head: Head, vectors: list[memoryview]) -> None:
+        """Read the vectors of a slot, which lie end to end."""
+        shard, offset = self._place(client)
+        count = self._shards.read(shard, vectors, self._start(offset, slot)) if vectors else 0
+        if count != sum(map(len, vectors)) or _crc(vectors) != head.crc:
+            raise self._damage(client)
+
+    def _damage(self, client: int) -> ConfigurationError:
+        path = self._shards.path(self._place(client)[0])
+        return ConfigurationError(f"client {client}: its state in {path} is damaged; delete the folder to begin again")
+
+    def _checked(self, vector: Tensor, client: int) -> memoryview:
+        if vector.dtype != self._dtype or vector.shape != (self._dim,):
+            raise ValueError(
+                f"client {client}: a vector {list(vector.shape)} of {vector.dtype}, but this store keeps "
+                f"[{self._dim}] of {self._dtype}"
+            )
+        return _bytes(vector)
+
+
+def _bytes(vector: Tensor) -> memoryview:
+    """The memory of a vector; a copy only if it is not contiguous or not on the CPU."""
+    return vector.detach().cpu().contiguous().view(torch.uint8).numpy().data
+
+
+def _crc(vectors: list[memoryview]) -> int:
+    crc = 0
+    for vector in vectors:
+        crc = zlib.crc32(vector, crc)
+    return crc

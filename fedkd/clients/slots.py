@@ -1,0 +1,62 @@
+"""The heads of a client's three slots: what says which states there are, and guards them.
+
+A head is round, sent, received (int64), which vectors are present (bit 0 uplink, bit 1 downlink), the crc32 of the
+vectors, and the crc32 of all this and the client's number. A head of zeros is an empty slot.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+SLOTS = 3
+_HEAD = struct.Struct("<qqqII")
+_CHECKED = struct.Struct(f"<{_HEAD.size}sI")
+HEADS_BYTES = SLOTS * _CHECKED.size
+_EMPTY = bytes(_CHECKED.size)
+
+
+class Head(NamedTuple):
+    """What is known of a state without its vectors."""
+
+    round: int
+    sent: int
+    received: int
+    uplink: bool
+    downlink: bool
+    crc: int
+
+
+class DamagedHeadError(Exception):
+    """A head is neither empty nor what was written for this client."""
+
+
+def pack(heads: Sequence[Head | None], client: int) -> bytes:
+    """All heads of a client as bytes, so few that no disk and no kill can cut them in two."""
+    return b"".join(_EMPTY if head is None else _pack(head, client) for head in heads)
+
+
+def unpack(data: bytes, client: int) -> list[Head | None]:
+    """The heads that ``pack`` wrote.
+
+    Raises:
+        DamagedHeadError: a checksum is wrong.
+    """
+    parts = (data[start : start + _CHECKED.size] for start in range(0, HEADS_BYTES, _CHECKED.size))
+    return [None if part == _EMPTY else _unpack(part, client) for part in parts]
+
+
+def _pack(head: Head, client: int) -> bytes:
+    present = head.uplink | head.downlink << 1
+    body = _HEAD.pack(head.round, head.sent, head.received, present, head.crc)
+    return _CHECKED.pack(body, zlib.crc32(body, client))
+
+
+def _unpack(part: bytes, client: int) -> Head:
+    body, crc = _CHECKED.unpack(part)
+    if zlib.crc32(body, client) != crc:
+        raise DamagedHeadError
+    round_, sent, received, present, crc_vectors = _HEAD.unpack(body)
+    return Head(round_, sent, received, bool(present & 1), bool(present & 2), crc_vectors)

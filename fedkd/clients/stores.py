@@ -1,0 +1,75 @@
+"""Where client states are kept, and for which rounds.
+
+A round may be begun twice: a worker dies in the middle of it and its clients are run again, or the whole job is
+resumed from its last checkpoint. So a state has the round that made it, and a store answers two questions at any
+time: what was the state before the round that runs, and what was it before the round of the last checkpoint.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedkd.clients.store import ClientState
+
+
+class Store(ABC):
+    """Client states by client number and round; a client that was never trained takes no space.
+
+    A client's rounds are put in order. Only two states of a client can be read: that before the committed round,
+    and that before the round that was put last, or before any later one.
+
+    Example:
+        >>> store.put(7, 0, first)
+        >>> store.put(7, 3, second)
+        >>> store.before(7, 3) == first and store.before(7, 4) == second
+        True
+    """
+
+    @abstractmethod
+    def before(self, client: int, round_: int) -> ClientState:
+        """The newest state from a round before ``round_``; an empty one if there is none."""
+
+    @abstractmethod
+    def put(self, client: int, round_: int, state: ClientState) -> None:
+        """Keep the state after ``round_``; what was put for this round or later ones is forgotten.
+
+        Raises:
+            ValueError: the round is committed.
+        """
+
+    @abstractmethod
+    def commit(self, round_: int) -> None:
+        """Make the states before ``round_`` durable; ``before(client, round_)`` stays readable until the next commit.
+
+        Called between two rounds, before the checkpoint is written, and first of all in a process that goes on from one. The next ``put`` must wait until it is written:
+        it may overwrite what only the checkpoint before this one needs.
+        """
+
+    @abstractmethod
+    def carried(self, round_: int) -> Iterator[tuple[int, ClientState]]:
+        """Clients and their states before ``round_`` that a checkpoint must carry, since nothing else keeps them."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back files and memory; what was not committed may be lost."""
+
+
+def needed(rounds: Iterable[int], committed: int, round_: int) -> set[int]:
+    """The rounds whose states must outlive a put for ``round_``: at most two; -1 stands for none.
+
+    Raises:
+        ValueError: the round is committed.
+
+    Example:
+        >>> needed([2, 5, 6], committed=4, round_=6) == {2, 5}
+        True
+    """
+    if round_ < committed:
+        raise ValueError(f"round {round_} is before the committed round {committed}; its states are final")
+    known = tuple(rounds)
+    return {
+        max((known_round for known_round in known if known_round < bound), default=-1) for bound in (committed, round_)
+    }
