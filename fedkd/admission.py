@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fedkd.executors import Reply
+from fedkd.executors.worker import Reply
 from fedkd.messages import Broadcast, Kind, Message
 from fedkd_compression import WireError
 

@@ -1,27 +1,27 @@
-"""From checked settings to a federation that can run."""
+"""From checked settings to a run: what it is made of, its workers, its federation."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from fedkd.algorithms import Algorithm, Context, assemble
-from fedkd.clients import ClientStore
 from fedkd.configuration.settings import Settings
 from fedkd.data import Dataset, label_counts
 from fedkd.errors import ConfigurationError
-from fedkd.evaluation import Evaluator
-from fedkd.executors import Worker
+from fedkd.evaluation import Evaluation
+from fedkd.executors import Site, StartingOrder, Worker
 from fedkd.executors.worker import Workshop
 from fedkd.federation import Federation
 from fedkd.keys import key
-from fedkd.tasks import ConvexTask, FittedTeacher, client_weights
+from fedkd.tasks import ConvexTask, FittedTeacher, Lesson, Shelf, client_weights
 from fedkd.tasks.convex_learner import ConvexLearner, objective
 from fedkd.tasks.learner import Learner, NetworkLearner
 
@@ -31,18 +31,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a run needs.
+    """All that a run is made of, before it has workers.
 
     Args:
-        model: the initial model [d].
-        facts: what the manifest says beside the configuration.
+        algorithm: bound to this run.
+        learner: a student of this process's own, which gives the initial model and names its parameters.
+        lesson: what the teacher has learned, packed; empty when it learns nothing beforehand.
     """
 
-    federation: Federation
-    model: Tensor
+    settings: Settings
     data: Dataset
     parts: list[np.ndarray]
-    facts: dict[str, object]
+    algorithm: Algorithm
+    learner: Learner
+    lesson: bytes
+
+    @property
+    def model(self) -> Tensor:
+        """The initial model [d]."""
+        return self.learner.vector.clone()
 
     @property
     def label_counts(self) -> list[list[int]]:
@@ -50,52 +57,134 @@ class Setup:
         counts = label_counts(self.data.train.y.numpy(), self.parts, self.data.classes)
         return [[int(count) for count in row] for row in counts]
 
+    @property
+    def reduces(self) -> bool:
+        """Whether workers add up their clients' updates: cohorts are large."""
+        settings = self.settings
+        return settings.participation.probability(settings.clients) * settings.clients >= settings.reduce_from
 
-def build(settings: Settings, announce: Callable[[str], None]) -> Setup:
-    """Load the data, fit the teacher, and put the federation together.
+    def open(self, folder: Path, values: Mapping[str, object]) -> Federation:
+        """Start the workers.
+
+        Args:
+            folder: of the run.
+            values: the resolved configuration, for workers that inherit nothing.
+
+        Raises:
+            ConfigurationError: they cannot be placed as asked.
+        """
+        settings = self.settings
+        site = Site(
+            make_worker=lambda device: self.worker(device, folder),
+            rehearse=lambda: self.algorithm.rehearse(self.learner.vector),
+            dim=len(self.learner.vector),
+            work=[settings.trainer.work(len(part)) for part in self.parts],
+            cohort=settings.participation.most(settings.clients),
+            shared_states=settings.store.shared,
+            start=StartingOrder(folder, values, self.lesson),
+        )
+        evaluation = Evaluation(settings.task.metrics, settings.evaluate_every, settings.rounds)
+        executor = settings.executor.start(site)
+        run = run_number(settings)
+        return Federation(
+            self.algorithm, settings.participation, executor, evaluation, settings.seed, run, settings.clients
+        )
+
+    def worker(self, device: str, folder: Path) -> Worker:
+        """A worker on a device, with its own student, its own end of the downlink and its own hold on the store."""
+        settings, uplink = self.settings, self.algorithm.uplink
+        torch.set_num_threads(settings.threads)
+        learner = self.learner.on(device)
+        data = self.data.on(str(learner.vector.device))
+        workshop = Workshop(
+            learner=learner,
+            trainer=settings.trainer,
+            solver=settings.solver,
+            train=data.train,
+            test=data.test,
+            parts=self.parts,
+            logits=_logits(self._shelved(data, folder), learner),
+            uplink=uplink.link,
+            seed=settings.seed,
+            run=run_number(settings),
+        )
+        store = settings.store.open(folder, len(learner.vector), learner.vector.dtype)
+        return Worker(workshop, self.algorithm.receiver(), store, uplink if self.reduces else None)
+
+    def teacher(self, data: Dataset) -> FittedTeacher | None:
+        """The teacher, ready to answer for samples on their device."""
+        settings = self.settings
+        if settings.teacher is None:
+            return None
+        lesson = Lesson.unpack(self.lesson) if self.lesson else None
+        return settings.teacher.fit(data, self.parts, key(settings.seed, "teacher"), lesson)
+
+    def _shelved(self, data: Dataset, folder: Path) -> FittedTeacher | None:
+        """The teacher; what it learns with clients, the workers of the run share."""
+        teacher, choice = self.teacher(data), self.settings.teacher
+        if teacher is None or choice is None or choice.learns != "with clients":
+            return teacher
+        return Shelf(teacher, folder / "teachers", self.parts, data.classes)
+
+    def facts(self) -> dict[str, object]:
+        """What the manifest says beside the configuration."""
+        partition = hashlib.sha256(json.dumps([part.tolist() for part in self.parts]).encode()).hexdigest()
+        teacher = self.teacher(self.data)
+        facts: dict[str, object] = {
+            "data": self.data.name,
+            "data_sha256": self.data.sha256(),
+            "partition_sha256": partition,
+            "samples": [len(part) for part in self.parts],
+            "uplink": repr(self.algorithm.uplink.link),
+            "downlink": repr(self.algorithm.downlink.link),
+            "teacher": {} if teacher is None else teacher.summary(),
+        }
+        if isinstance(self.learner, ConvexLearner):
+            common = self.learner.common
+            facts |= {"smoothness": common.smoothness, "optimal_loss": common.optimum.loss}
+        return facts
+
+
+def build(settings: Settings, announce: Callable[[str], None], lesson: bytes | None = None) -> Setup:
+    """Load the data, let the teacher learn, and put the run together.
 
     Args:
         settings: already checked (``fedkd.configuration.check``).
         announce: told in a few words what is being done.
+        lesson: what the teacher has learned elsewhere; None lets it learn here.
 
     Raises:
         ConfigurationError: something that only the data could tell.
     """
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(1)
     announce("loading data")
     data = settings.data.load(key(settings.seed, "data"))
     stream = key(settings.seed, "partition")
     parts = settings.partitioner.partition(data.train.y.numpy(), settings.clients, stream, data.owner)
     learner = _learner(settings, data, parts)
-    teacher = _teacher(settings, data, parts, announce)
-    return _assemble(settings, data, parts, learner, teacher)
+    algorithm = _algorithm(settings, parts, learner)
+    if lesson is None:
+        lesson = _lesson(settings, data, announce)
+    return Setup(settings, data, parts, algorithm, learner, lesson)
 
 
-def _assemble(
-    settings: Settings, data: Dataset, parts: list[np.ndarray], learner: Learner, teacher: FittedTeacher | None
-) -> Setup:
-    model = learner.vector.clone()
+def _algorithm(settings: Settings, parts: list[np.ndarray], learner: Learner) -> Algorithm:
     samples = tuple(len(part) for part in parts)
     probability = settings.participation.probability(settings.clients)
-    context = Context(settings.seed, run_number(settings), len(model), samples, probability)
+    context = Context(settings.seed, run_number(settings), len(learner.vector), samples, probability)
     uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
-    algorithm = assemble(settings.algorithm, uplink, downlink, settings.server, context)
-    logits, resolved = _logits(teacher, learner), algorithm.uplink.link
-    workshop = Workshop(
-        learner, settings.trainer, settings.solver, data.train, parts, logits, resolved, settings.seed, context.run
-    )
-    evaluator = Evaluator(learner, data.test, settings.task.metrics, settings.evaluate_every, settings.rounds)
-    executor = settings.executor.start(lambda: make_worker(algorithm, workshop))
-    federation = Federation(
-        algorithm, settings.participation, executor, evaluator, settings.seed, context.run, settings.clients
-    )
-    return Setup(federation, model, data, parts, _facts(data, parts, algorithm, teacher, learner))
+    return assemble(settings.algorithm, uplink, downlink, settings.server, context)
 
 
-def make_worker(algorithm: Algorithm, workshop: Workshop) -> Worker:
-    """A worker with an empty client store and its own end of the downlink."""
-    store = ClientStore()
-    return Worker(workshop, algorithm.receiver(store), store)
+def _lesson(settings: Settings, data: Dataset, announce: Callable[[str], None]) -> bytes:
+    """What the teacher must learn before it can answer, learned where the executor wants it."""
+    teacher = settings.teacher
+    if teacher is None:
+        return b""
+    announce("preparing teachers")
+    if teacher.learns != "before":
+        return b""
+    return settings.executor.aside(lambda: teacher.learn(data, key(settings.seed, "teacher")).pack())
 
 
 def run_number(settings: Settings) -> int:
@@ -125,30 +214,3 @@ def _logits(teacher: FittedTeacher | None, learner: Learner) -> Callable[[int], 
     if teacher is None or not isinstance(learner, NetworkLearner):
         return None
     return lambda client: teacher.logits(client, learner.module)
-
-
-def _teacher(
-    settings: Settings, data: Dataset, parts: list[np.ndarray], announce: Callable[[str], None]
-) -> FittedTeacher | None:
-    if settings.teacher is None:
-        return None
-    announce("preparing teachers")
-    return settings.teacher.fit(data, parts, key(settings.seed, "teacher"))
-
-
-def _facts(
-    data: Dataset, parts: list[np.ndarray], algorithm: Algorithm, teacher: FittedTeacher | None, learner: Learner
-) -> dict[str, object]:
-    partition = hashlib.sha256(json.dumps([part.tolist() for part in parts]).encode()).hexdigest()
-    facts: dict[str, object] = {
-        "data": data.name,
-        "data_sha256": data.sha256(),
-        "partition_sha256": partition,
-        "samples": [len(part) for part in parts],
-        "uplink": repr(algorithm.uplink.link),
-        "downlink": repr(algorithm.downlink.link),
-        "teacher": {} if teacher is None else teacher.summary(),
-    }
-    if isinstance(learner, ConvexLearner):
-        facts |= {"smoothness": learner.common.smoothness, "optimal_loss": learner.common.optimum.loss}
-    return facts

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fedkd.algorithms import ServerState
-from fedkd.algorithms.downlinks import DownlinkState, ReceiverState
+from fedkd.algorithms.downlinks import DownlinkState
 from fedkd.algorithms.uplinks import UplinkState
 from fedkd.clients import ClientState
 from fedkd.durable import replace_bytes
@@ -27,24 +27,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class WorkerState:
-    """What a worker keeps: its end of the downlink and its clients' states."""
-
-    receiver: ReceiverState
-    clients: Mapping[int, ClientState]
-
-
-@dataclass(frozen=True)
 class RunState:
-    """What a checkpoint holds."""
+    """What a checkpoint holds; workers hold nothing that the server could not tell them.
+
+    Args:
+        clients: states that only the workers' memory keeps; empty where they are in files.
+    """
 
     server: ServerState
-    workers: tuple[WorkerState, ...]
+    clients: Mapping[int, ClientState]
 
 
 _KINDS = {
     kind.__name__: kind
-    for kind in (RunState, WorkerState, ServerState, DownlinkState, UplinkState, ClientState, ReceiverState)
+    for kind in (RunState, ServerState, DownlinkState, UplinkState, ClientState)
 }
 _FILE = "checkpoint.safetensors"
 

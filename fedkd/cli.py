@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fedkd.compose import beside, compose, expand, launch, started
 from fedkd.deferred import defer
 from fedkd.errors import ConfigurationError
+from fedkd.executors import ClientError, mpi
 
 if TYPE_CHECKING:
     from fedkd.configuration import Settings
@@ -24,9 +25,21 @@ FAILED, WRONG, INTERRUPTED = 1, 2, 130
 
 
 def main() -> None:
-    """Entry point of the command ``fedkd`` and of sims/run.py."""
+    """Entry point of the command ``fedkd`` and of sims/run.py; under mpirun, of every rank."""
     defer("torch")
+    if mpi.launched():
+        mpi.run(_rank)
     _guarded(_main)
+
+
+def _rank(world: mpi.World) -> int | None:
+    """Rank 0 reads the command line and serves; the others take what it sends."""
+    from fedkd.attend import attend
+
+    if world.rank > 0:
+        return attend(world)
+    _guarded(_main)
+    return None
 
 
 def _main() -> None:
@@ -42,6 +55,8 @@ def _guarded(work: Callable[[], int | None]) -> None:
         code = work()
     except ConfigurationError as error:
         _leave(WRONG, f"configuration: {error}")
+    except ClientError as error:
+        _leave(FAILED, f"{error.trace}{error}")
     except KeyboardInterrupt:
         _leave(INTERRUPTED, "interrupted")
     if code:
@@ -67,7 +82,7 @@ def _run(overrides: list[str]) -> int:
         compare(folder, settings.recorder)
     _report(folder, settings.recorder)
     if outcome.reason != "finished":
-        sys.stderr.write(outcome.message + "\n")
+        sys.stderr.write(f"{outcome.trace}{outcome.message}\n")
     return {"finished": 0, "interrupted": INTERRUPTED}.get(outcome.reason, FAILED)
 
 

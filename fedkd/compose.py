@@ -150,7 +150,8 @@ def started(overrides: Sequence[str]) -> list[str]:
     if not folders or folders[-1] == "null":
         return list(overrides)
     first: list[str] = _manifest(folders[-1])["facts"]["overrides"]
-    return [*first, *(item for item in overrides if _key(item) == "rounds")]
+    here = [item for item in first if not _elsewhere(item)]
+    return [*here, *(item for item in overrides if _key(item) == "rounds" or _elsewhere(item))]
 
 
 def _let_in(argument: str) -> str:
@@ -185,16 +186,21 @@ def _choices(group: str) -> list[str]:
 
 
 def _resumed(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """With ``resume`` the run's own configuration counts; only ``rounds`` may be raised."""
+    """With ``resume`` the run's own configuration counts; ``rounds`` may be raised, and it may run elsewhere."""
     resume = values.get("resume")
     if not isinstance(resume, str):
         return values
-    foreign = [item for item in overrides if _key(item) not in ("resume", "rounds")]
+    foreign = [item for item in overrides if _key(item) not in ("resume", "rounds") and not _elsewhere(item)]
     if foreign:
         raise ConfigurationError(f"{foreign[0]}: a resumed run keeps its configuration; drop it, or start a new run")
     kept: dict[str, Any] = _manifest(resume)["configuration"]
     rounds = values["rounds"] if any(_key(item) == "rounds" for item in overrides) else kept["rounds"]
-    return {**kept, "resume": resume, "rounds": rounds}
+    return {**kept, "resume": resume, "rounds": rounds, "executor": values["executor"]}
+
+
+def _elsewhere(override: str) -> bool:
+    """Whether an override says where a run happens, which leaves no trace in its result."""
+    return _key(override).partition(".")[0] == "executor"
 
 
 def _key(override: str) -> str:

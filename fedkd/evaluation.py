@@ -1,21 +1,14 @@
-"""The quality of the server's model on samples that no client trains on."""
+"""When the server's model is evaluated, on samples that no client trains on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from fedkd.data import Split
-    from fedkd.tasks.learner import Learner
 
 
 @dataclass(frozen=True)
-class Evaluator:
-    """Evaluates every few rounds, and after the last.
+class Evaluation:
+    """Every few rounds, and after the last.
 
     Args:
         names: of the numbers that clients report, in their order.
@@ -23,14 +16,10 @@ class Evaluator:
         rounds: the last round.
     """
 
-    learner: Learner
-    test: Split
     names: Sequence[str]
     every: int
     rounds: int
 
-    def evaluate(self, round_: int, model: Tensor) -> dict[str, float]:
-        """Metrics of model [d] after ``round_`` rounds; empty when it is not the turn of this round."""
-        if round_ % self.every and round_ != self.rounds:
-            return {}
-        return self.learner.evaluate(model, self.test)
+    def due(self, round_: int) -> bool:
+        """Whether the model after ``round_`` rounds is evaluated."""
+        return round_ % self.every == 0 or round_ == self.rounds

@@ -8,18 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
 
 from fedkd.admission import admit
 from fedkd.algorithms import Algorithm, ServerState
 from fedkd.clients import Participation
-from fedkd.executors import Executor
+from fedkd.evaluation import Evaluation
+from fedkd.executors.executor import Executor
 from fedkd.keys import key
 from fedkd.ledger import report
 from fedkd.records import RoundReport
-
-if TYPE_CHECKING:
-    from fedkd.evaluation import Evaluator
 
 
 @dataclass(frozen=True)
@@ -28,13 +26,13 @@ class Federation:
 
     Args:
         run: the number that this run's messages carry.
-        evaluator: gives the quality of the server's model.
+        evaluation: when the server's model is evaluated.
     """
 
     algorithm: Algorithm
     participation: Participation
     executor: Executor
-    evaluator: Evaluator
+    evaluation: Evaluation
     seed: int
     run: int
     clients: int
@@ -46,10 +44,11 @@ def run(federation: Federation, state: ServerState, rounds: int) -> Iterator[tup
     while state.round < rounds:
         began = time.perf_counter()
         cohort = federation.participation.draw(federation.clients, key(federation.seed, "participation", state.round))
+        refresh = partial(algorithm.refresh, state)
         broadcast, state = algorithm.broadcast(state, cohort)
-        replies = executor.exchange(broadcast)
-        admitted = admit(replies, broadcast, federation.run)
-        state = algorithm.aggregate(state, admitted)
+        exchange = executor.exchange(broadcast, refresh)
+        admitted = admit(exchange.replies, broadcast, federation.run)
+        state = algorithm.aggregate(state, admitted, exchange.partial)
         seconds = time.perf_counter() - began
-        metrics = federation.evaluator.evaluate(state.round, state.model)
-        yield state, report(broadcast, replies, admitted, seconds, metrics, federation.evaluator.names)
+        metrics = executor.evaluate(state.model) if federation.evaluation.due(state.round) else {}
+        yield state, report(broadcast, exchange, admitted, seconds, metrics, federation.evaluation.names)

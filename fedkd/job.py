@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from fedkd import checkpoint
 from fedkd.algorithms import ServerState
 from fedkd.build import Setup, build
-from fedkd.checkpoint import RunState, WorkerState
+from fedkd.checkpoint import RunState
 from fedkd.configuration.settings import Settings
 from fedkd.executors import ClientError
-from fedkd.federation import run
-from fedkd.records import Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo, read_manifest
+from fedkd.executors.placement import Seat, seat_rows
+from fedkd.federation import Federation, run
+from fedkd.records import Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo, Timeline, read_manifest
 from fedkd.tasks.learner import NetworkLearner
+from fedkd_compression import OperatorError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,13 +52,21 @@ def execute(job: Job) -> Outcome:
         console.announce(done.message)
         return done
     setup = build(job.settings, console.announce)
-    state = _begin(job, setup)
+    kept = _kept(job)
     job.folder.mkdir(parents=True, exist_ok=True)
-    recorders: Sequence[Recorder] = (Jsonl(), Manifest(), console)
-    info = _info(job, setup)
-    for recorder in recorders:
-        recorder.start(info)
-    return _loop(job, setup, state, recorders)
+    state = setup.algorithm.start(setup.model) if kept is None else kept.server
+    federation = setup.open(job.folder, job.values)
+    try:
+        if kept is not None:
+            federation.executor.restore(state.round, kept.clients)
+        recorders: Sequence[Recorder] = (Jsonl(), Timeline(), Manifest(), console)
+        info = _info(job, setup, federation.executor.seats)
+        console.show_workers(federation.executor.seats)
+        for recorder in recorders:
+            recorder.start(info)
+        return _loop(job, setup, federation, state, recorders)
+    finally:
+        federation.executor.close()
 
 
 def _done(job: Job) -> Outcome | None:
@@ -72,53 +80,44 @@ def _done(job: Job) -> Outcome | None:
     return Outcome("finished", kept["rounds_done"], kept["seconds"], kept["model_sha256"], message)
 
 
-def _loop(job: Job, setup: Setup, state: ServerState, recorders: Sequence[Recorder]) -> Outcome:
+def _loop(job: Job, setup: Setup, federation: Federation, state: ServerState, recorders: Sequence[Recorder]) -> Outcome:
     settings, began = job.settings, time.perf_counter()
     reason: Reason = "failed"
-    message = ""
+    message = trace = ""
     try:
-        for after, report in run(setup.federation, state, settings.rounds):
+        for after, report in run(federation, state, settings.rounds):
             state = after
             for recorder in recorders:
                 recorder.record(report)
             if settings.checkpoint_every and state.round % settings.checkpoint_every == 0:
-                checkpoint.save(job.folder, _keep(setup, state))
+                clients = federation.executor.commit(state.round)
+                checkpoint.save(job.folder, RunState(state, clients))
         reason = "finished"
     except KeyboardInterrupt:
         reason = "interrupted"
         message = f"interrupted after round {state.round}; continue with resume={job.folder}"
     except ClientError as error:
+        message, trace = str(error), error.trace
+    except OperatorError as error:
         message = str(error)
     finally:
         digest = save_model(job.folder, setup, state.model)
-        outcome = Outcome(reason, state.round, time.perf_counter() - began, digest, message)
+        outcome = Outcome(reason, state.round, time.perf_counter() - began, digest, message, trace)
         for recorder in recorders:
             recorder.finish(outcome)
     return outcome
 
 
-def _begin(job: Job, setup: Setup) -> ServerState:
-    """The initial state, or the one that the run to be resumed had reached; it may not have kept any yet."""
+def _kept(job: Job) -> RunState | None:
+    """What the run to be resumed had reached; it may not have kept anything yet."""
     if job.settings.resume is None or not checkpoint.exists(job.folder):
-        return setup.federation.algorithm.start(setup.model)
-    kept = checkpoint.load(job.folder)
-    for worker, state in zip(setup.federation.executor.workers, kept.workers, strict=True):
-        worker.receiver.state = state.receiver
-        for client, memories in state.clients.items():
-            worker.store[client] = memories
-    return kept.server
-
-
-def _keep(setup: Setup, state: ServerState) -> RunState:
-    workers = (
-        WorkerState(worker.receiver.state, dict(worker.store.items())) for worker in setup.federation.executor.workers
-    )
-    return RunState(state, tuple(workers))
+        return None
+    return checkpoint.load(job.folder)
 
 
 def save_model(folder: Path, setup: Setup, model: Tensor) -> str:
     """Write model.safetensors under the parameters' own names; the result is the sha256 of the vector's bytes."""
-    learner = setup.federation.evaluator.learner
+    learner = setup.learner
     named = {"w": model}
     if isinstance(learner, NetworkLearner):
         learner.load(model)
@@ -127,7 +126,7 @@ def save_model(folder: Path, setup: Setup, model: Tensor) -> str:
     return hashlib.sha256(model.contiguous().numpy().tobytes()).hexdigest()
 
 
-def _info(job: Job, setup: Setup) -> RunInfo:
+def _info(job: Job, setup: Setup, seats: Sequence[Seat]) -> RunInfo:
     settings = job.settings
     return RunInfo(
         name=job.folder.name,
@@ -137,9 +136,14 @@ def _info(job: Job, setup: Setup) -> RunInfo:
         data=setup.data.name,
         rounds=settings.rounds,
         clients=settings.clients,
-        parameters=len(setup.model),
+        parameters=len(setup.learner.vector),
         configuration=dict(job.values),
         label_counts=setup.label_counts,
-        facts=setup.facts
-        | {"seed": settings.seed, "threads": torch.get_num_threads(), "overrides": list(job.overrides)},
+        facts={
+            **setup.facts(),
+            "seed": settings.seed,
+            "threads": settings.threads,
+            "workers": seat_rows(seats),
+            "overrides": list(job.overrides),
+        },
     )

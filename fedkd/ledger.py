@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fedkd.executors import Reply
+from fedkd.executors.executor import Exchange
+from fedkd.executors.worker import Reply
 from fedkd.messages import Broadcast, Message
 from fedkd.records import RoundReport
+from fedkd_compression import Sizes
 
 
 def report(
     broadcast: Broadcast,
-    replies: Sequence[Reply],
+    exchange: Exchange,
     admitted: Sequence[Message],
     seconds: float,
     metrics: Mapping[str, float],
@@ -20,24 +22,31 @@ def report(
     """One line of metrics.jsonl; ``names`` are those of the numbers that clients report."""
     down = [Message.unpack(data) for data in broadcast.shared]
     down += [Message.unpack(data) for messages in broadcast.unicast.values() for data in messages]
-    sizes = [message.split() for message in (*down, *admitted)]
+    up = [_sizes(reply) for reply in exchange.replies]
+    sizes = [*up, *(message.split() for message in down)]
     answered = {message.client for message in admitted}
     return RoundReport(
         round=broadcast.round,
         cohort=broadcast.cohort,
         missing=tuple(client for client in broadcast.cohort if client not in answered),
-        bytes_up=sum(len(reply.data) for reply in replies),
+        bytes_up=sum(size.total for size in up),
         bytes_down_broadcast=broadcast.bytes_broadcast,
         bytes_down_unicast=broadcast.bytes_unicast,
         bytes_header=sum(size.header for size in sizes),
         bytes_side=sum(size.side for size in sizes),
         bytes_body=sum(size.body for size in sizes),
         seconds=seconds,
-        seconds_train=sum(reply.seconds_train for reply in replies),
-        seconds_link=sum(reply.seconds_link for reply in replies),
+        seconds_train=sum(reply.seconds_train for reply in exchange.replies),
+        seconds_link=sum(reply.seconds_link for reply in exchange.replies),
         metrics=dict(metrics),
         diagnostics=_mean(admitted, names),
+        placements=exchange.placements,
     )
+
+
+def _sizes(reply: Reply) -> Sizes:
+    """Of the whole message, also where only its receipt has come."""
+    return Message.unpack(reply.data).split() if reply.sizes is None else reply.sizes
 
 
 def _mean(replies: Sequence[Message], names: Sequence[str]) -> dict[str, float]:

@@ -60,7 +60,7 @@ class Message:
         return b"".join((_HEADER.pack(*head, len(self.numbers), checksum), numbers, self.frame))
 
     @staticmethod
-    def unpack(data: bytes) -> Message:
+    def unpack(data: bytes | memoryview) -> Message:
         """Read a message; any bytes give a message or WireError.
 
         Raises:
@@ -71,8 +71,8 @@ class Message:
         *head, count, checksum = _HEADER.unpack_from(data)
         body = _HEADER.size + 4 * count
         if head[0] != MAGIC or head[1] != VERSION:
-            raise WireError(f"message: starts with {data[:3]!r}, not with {MAGIC!r} and version {VERSION}")
-        if body > len(data) or zlib.crc32(_CHECKED.pack(*head, count) + data[_HEADER.size : body]) != checksum:
+            raise WireError(f"message: starts with {bytes(data[:3])!r}, not with {MAGIC!r} and version {VERSION}")
+        if body > len(data) or zlib.crc32(data[_HEADER.size : body], zlib.crc32(_CHECKED.pack(*head, count))) != checksum:
             raise WireError("message: header damaged or cut off")
         if head[2] not in set(Kind):
             raise WireError(f"message: kind {head[2]} is unknown")

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedkd.errors import ConfigurationError
+from fedkd_compression import Identity, Key, WireError, compress, decompress
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+SHORTEST = 2
+"""Bytes of the shortest float that travels."""
 
 
 def flatten(module: nn.Module) -> Tensor:
@@ -38,3 +42,20 @@ def bind(module: nn.Module) -> Tensor:
         parameter.data = vector[offset : offset + size].view(parameter.shape)
         offset += size
     return vector
+
+
+def pack(vector: Tensor) -> bytes:
+    """A vector [d] as bytes that check themselves, nothing lost."""
+    return compress(Identity(), vector[None], Key.of(0))[0][0]
+
+
+def unpack(data: bytes | memoryview, dim: int) -> Tensor:
+    """The vector [dim] that was packed.
+
+    Raises:
+        WireError: the bytes are damaged, or of another dimension.
+    """
+    if SHORTEST * dim > len(data):
+        # A dimension may have come with the bytes: then this alone bounds what a frame can ask for.
+        raise WireError(f"vector: dim={dim} in {len(data)} bytes; {SHORTEST * dim} are the fewest")
+    return decompress(Identity(), [data], Key.of(0), dim)[0]

@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fedkd.build import Setup, build
+from fedkd.clients import Memory
 from fedkd.compose import compose
 from fedkd.configuration import Settings, check
 from fedkd.durable import replace_bytes, replace_text
 from fedkd.errors import ConfigurationError
-from fedkd.federation import run
+from fedkd.executors import Local
+from fedkd.federation import Federation, run
 from fedkd.keys import key
 from fedkd_compression import Code, Key, Named, Operator, Part, Traits
 
@@ -113,8 +115,8 @@ class Recorded(Operator):
         self.operator.check(dim)
 
 
-def record(settings: Settings, moments: Sequence[Moment]) -> tuple[list[Tensor], Setup]:
-    """The vectors of some moments of a run, in their order, and the setup that was run.
+def record(settings: Settings, moments: Sequence[Moment]) -> tuple[list[Tensor], Setup, Federation]:
+    """The vectors of some moments of a run in this process, in their order, and what was run.
 
     Raises:
         ConfigurationError: a client took no part in its round, or its message was not compressed there.
@@ -122,25 +124,28 @@ def record(settings: Settings, moments: Sequence[Moment]) -> tuple[list[Tensor],
     shelf = Shelf({key(settings.seed, "uplink", *moment).rows[0]: moment for moment in moments})
     uplink = replace(settings.uplink, operator=Recorded(settings.uplink.operator, shelf))
     rounds = 1 + max(moment.round for moment in moments)
-    setup = build(replace(settings, uplink=uplink, rounds=rounds, evaluate_every=rounds), settings.recorder.announce)
+    here = replace(settings, executor=Local(), store=Memory())
+    setup = build(replace(here, uplink=uplink, rounds=rounds, evaluate_every=rounds), settings.recorder.announce)
+    federation = setup.open(Path(), {})
     settings.recorder.announce(f"running {rounds} rounds")
-    for _ in run(setup.federation, setup.federation.algorithm.start(setup.model), rounds):
+    for _ in run(federation, setup.algorithm.start(setup.model), rounds):
         pass
     for moment in moments:
         if moment not in shelf.found:
             raise ConfigurationError(
                 f"round {moment.round}: nothing of client {moment.client} was compressed; choose one that takes part"
             )
-    return [shelf.found[moment] for moment in moments], setup
+    return [shelf.found[moment] for moment in moments], setup, federation
 
 
 def origin(settings: Settings, overrides: Sequence[str], moments: Sequence[Moment], setup: Setup) -> dict[str, object]:
     """Where the vectors come from, as plain values."""
+    facts = setup.facts()
     return {
         "overrides": list(overrides),
         "data": setup.data.name,
-        "data_sha256": setup.facts["data_sha256"],
-        "partition_sha256": setup.facts["partition_sha256"],
+        "data_sha256": facts["data_sha256"],
+        "partition_sha256": facts["partition_sha256"],
         "algorithm": settings.algorithm.name,
         "task": type(settings.task).__name__,
         "clients": settings.clients,
@@ -163,7 +168,7 @@ def main(arguments: Sequence[str]) -> None:
     moments = [Moment(*pair) for pair in zip(asked.rounds, asked.clients, strict=True)]
     settings = Settings.of(compose([*asked.overrides, "compare={}"]))
     check(settings)
-    vectors, setup = record(settings, moments)
+    vectors, setup, _ = record(settings, moments)
     held = io.BytesIO()
     np.savez_compressed(held, updates=np.stack([vector.numpy() for vector in vectors]))
     replace_bytes(asked.output, held.getvalue())

@@ -9,19 +9,22 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from fedkd.build import Setup, build
+from fedkd.clients import Memory
 from fedkd.compose import compose
 from fedkd.configuration import Settings, check
 from fedkd.data import Dataset, HeldOut, Outline, Source, Split
 from fedkd.errors import ConfigurationError
+from fedkd.executors import Local
 from fedkd.federation import run
 from fedkd.keys import key
 from fedkd.records import RoundReport
-from fedkd.tasks import Distillation, FittedTeacher, Supervised, Task, Teacher
+from fedkd.tasks import Distillation, FittedTeacher, Lesson, Supervised, Task, Teacher
 from fedkd.tasks.teachers.global_model import FittedGlobalModel
 
 if TYPE_CHECKING:
@@ -58,7 +61,9 @@ class Ready(Teacher):
 
     fitted: FittedTeacher
 
-    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key) -> FittedTeacher:
+    learns = "never"
+
+    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key, lesson: Lesson | None = None) -> FittedTeacher:
         """The fitted teacher itself."""
         return self.fitted
 
@@ -132,10 +137,11 @@ def trial(ground: Ground, task: Task) -> Trial:
     distils = isinstance(task, Distillation)
     settings = replace(ground.settings, task=task, teacher=ground.settings.teacher if distils else None)
     # Evaluated here, and only where it counts.
-    setup = build(replace(settings, evaluate_every=settings.rounds), lambda _: None)
+    here = replace(settings, evaluate_every=settings.rounds, executor=Local(), store=Memory())
+    setup = build(here, lambda _: None)
     began, reports = time.perf_counter(), []
     models: deque[torch.Tensor] = deque(maxlen=LAST)
-    for state, report in run(setup.federation, setup.federation.algorithm.start(setup.model), settings.rounds):
+    for state, report in run(setup.open(Path(), {}), setup.algorithm.start(setup.model), settings.rounds):
         reports.append(report)
         models.append(state.model)
     return _measure(setup, models, reports, time.perf_counter() - began)
@@ -156,12 +162,11 @@ def teacher_quality(ground: Ground) -> dict[str, float]:
     if isinstance(teacher, Ready) and isinstance(teacher.fitted, FittedGlobalModel):
         return {}
     setup = build(ground.settings, lambda _: None)
-    worker = setup.federation.executor.workers[0]
+    fitted = setup.teacher(setup.data)
+    assert fitted is not None
     answers, labels = [], []
     for client, part in enumerate(setup.parts):
-        logits = worker.workshop.logits
-        assert logits is not None
-        answers.append(logits(client))
+        answers.append(fitted.logits(client, torch.nn.Identity()))
         labels.append(setup.data.train.y[torch.as_tensor(part)])
     chance, answer = torch.cat(answers).softmax(-1).max(-1)
     correct = (answer == torch.cat(labels)).double()
@@ -169,7 +174,7 @@ def teacher_quality(ground: Ground) -> dict[str, float]:
 
 
 def _measure(setup: Setup, models: Sequence[torch.Tensor], reports: Sequence[RoundReport], seconds: float) -> Trial:
-    learner = setup.federation.evaluator.learner
+    learner = setup.learner
     measured = [learner.evaluate(model, setup.data.test) for model in models]
     mean = {name: sum(metrics[name] for metrics in measured) / len(measured) for name in ("accuracy", "loss")}
     return Trial(

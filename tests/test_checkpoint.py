@@ -13,10 +13,10 @@ import torch
 
 from fedkd import checkpoint
 from fedkd.algorithms import ServerState
-from fedkd.algorithms.downlinks import DownlinkState, ReceiverState
+from fedkd.algorithms.downlinks import DownlinkState
 from fedkd.algorithms.server_optimizers import Adam, Momentum, Sgd
 from fedkd.algorithms.uplinks import UplinkState
-from fedkd.checkpoint import RunState, WorkerState
+from fedkd.checkpoint import RunState
 from fedkd.clients import ClientState
 from fedkd.errors import ConfigurationError
 
@@ -38,7 +38,7 @@ def full_state(round_: int = 7) -> RunState:
     uplink = UplinkState(taken={0: 2, 3: 1}, own={0: H, 3: None}, mean=H)
     server = ServerState(round_, W, Adam(0.1, 0.9, 0.99, 1e-3).start(W), downlink, uplink)
     clients = {3: ClientState(uplink=W, sent=2, downlink=H, received=4), 0: ClientState()}
-    return RunState(server, (WorkerState(ReceiverState(5, W, H), clients), WorkerState(ReceiverState(), {})))
+    return RunState(server, clients)
 
 
 def same(a: Any, b: Any) -> bool:

@@ -3,6 +3,7 @@
 from fedkd.algorithms.algorithm import Algorithm, Context, Row, ServerState, assemble
 from fedkd.algorithms.downlinks import Downlink, Receiver, StaleMemoryError
 from fedkd.algorithms.server_optimizers import Adam, Momentum, ServerOptimizer, Sgd, Yogi
+from fedkd.algorithms.uplinks import Partial, Uplink
 
 __all__ = [
     "Adam",
@@ -10,12 +11,14 @@ __all__ = [
     "Context",
     "Downlink",
     "Momentum",
+    "Partial",
     "Receiver",
     "Row",
     "ServerOptimizer",
     "ServerState",
     "Sgd",
     "StaleMemoryError",
+    "Uplink",
     "Yogi",
     "assemble",
 ]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 from fedkd.algorithms.broadcast_model import BroadcastModel
 from fedkd.algorithms.broadcast_step import BroadcastStep
-from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver
+from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver, StaleMemoryError
 from fedkd.algorithms.server_optimizers import OptimizerState, ServerOptimizer
 from fedkd.algorithms.unicast_model import UnicastModel
-from fedkd.algorithms.uplinks import MeanOfActive, MeanOfMemories, Uplink, UplinkState
-from fedkd.clients.store import ClientStore
+from fedkd.algorithms.uplinks import MeanOfActive, MeanOfMemories, Partial, Uplink, UplinkState
 from fedkd.errors import ConfigurationError
 from fedkd.links import Link
 from fedkd.messages import Broadcast, Message
+from fedkd_compression import ExactSum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,19 +98,51 @@ class Algorithm:
         broadcast, downlink = self.downlink.broadcast(state.downlink, state.model, state.round, cohort)
         return broadcast, replace(state, downlink=downlink)
 
-    def aggregate(self, state: ServerState, replies: Sequence[Message]) -> ServerState:
-        """Average the updates and step: G = mean(h_i + D_i), w -= step(G); the round is then over."""
-        downlink = self.downlink.acknowledge(state.downlink, [reply.client for reply in replies])
-        mean, uplink = self.uplink.mean(state.uplink, replies)
+    def refresh(self, state: ServerState) -> tuple[bytes, ...]:
+        """What brings a worker that knows nothing to where the next broadcast finds the others; no client pays it."""
+        return self.downlink.refresh(state.downlink, state.model, state.round)
+
+    def aggregate(self, state: ServerState, replies: Sequence[Message], partial: Partial | None = None) -> ServerState:
+        """Average the updates and step: G = mean(h_i + D_i), w -= step(G); the round is then over.
+
+        Args:
+            replies: in the order of clients.
+            partial: what the updates add up to, where workers have added them; the replies are then without them.
+
+        Raises:
+            StaleMemoryError: an update was made against another memory than the one that the server knows of.
+        """
+        _check_versions(state.uplink, replies)
+        clients, uplink = [reply.client for reply in replies], state.uplink
+        downlink = self.downlink.acknowledge(state.downlink, clients)
+        if partial is None:
+            partial, uplink = self.uplink.collect(uplink, replies)
+        mean, uplink = self.uplink.mean(uplink, partial, clients)
         model, optimizer = state.model, state.optimizer
         if mean is not None:
             step, optimizer = self.optimizer.step(mean.to(model.dtype), optimizer)
             model, downlink = self.downlink.step(downlink, model, step, state.round)
         return ServerState(state.round + 1, model, optimizer, downlink, uplink)
 
-    def receiver(self, store: ClientStore) -> Receiver:
+    def rehearse(self, model: Tensor) -> None:
+        """Send a model-sized vector [d] through both links and the sum, so that all code for it is compiled."""
+        for link in (self.uplink.link, self.downlink.link):
+            memory = link.send(model, None, self.downlink.key(0)).memory
+            sent = link.send(model, memory, self.downlink.key(0))
+            change = link.decode(sent.frame, memory, self.downlink.key(0), len(model))
+            ExactSum.zeros(len(model)).add(change)
+
+    def receiver(self) -> Receiver:
         """A worker's end of the downlink."""
-        return self.downlink.receiver(store)
+        return self.downlink.receiver()
+
+
+def _check_versions(state: UplinkState, replies: Sequence[Message]) -> None:
+    for reply in replies:
+        known = state.taken.get(reply.client, 0)
+        if reply.memory != known:
+            where = f"client {reply.client}, round {reply.round}"
+            raise StaleMemoryError(f"{where}: an update against version {reply.memory}, the server is at {known}")
 
 
 def assemble(row: Row, uplink: Link, downlink: Link, optimizer: ServerOptimizer, context: Context) -> Algorithm:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver, ReceiverState, StaleMemoryError
-from fedkd.clients.store import ClientStore
 from fedkd.messages import Broadcast, Kind, Message
 from fedkd_compression import Identity, decompress
 
@@ -50,7 +49,13 @@ class BroadcastModel(Downlink):
             return state
         return replace(state, seen={**state.seen, **dict.fromkeys(clients, state.version)})
 
-    def receiver(self, store: ClientStore) -> Receiver:
+    def refresh(self, state: DownlinkState, model: Tensor, round_: int) -> tuple[bytes, ...]:
+        """H itself, where one was started."""
+        if state.memory is None or not self.link.remembers:
+            return ()
+        return (self.full(state.memory, state.version, round_),)
+
+    def receiver(self) -> Receiver:
         """One H for all clients of a worker: it is the same for everyone of its version."""
         return ModelReceiver(self)
 
@@ -69,17 +74,14 @@ class ModelReceiver(Receiver):
         super().__init__()
         self._downlink = downlink
 
-    def read(self, client: int, messages: Sequence[bytes]) -> Tensor:
-        """Apply what is newer than H and return x; what another client of this worker brought is skipped."""
+    def hear(self, messages: Sequence[bytes | memoryview]) -> None:
+        """Apply what is newer than H; what another client of this worker brought is skipped."""
         for data in messages:
             message = Message.unpack(data)
             if message.kind is Kind.FULL and message.memory > self.state.version:
                 self._restart(message)
             elif message.kind is Kind.CHANGE and message.memory >= self.state.version:
                 self._apply(message)
-        if self.state.received is None:
-            raise StaleMemoryError(f"client {client}: no model has arrived")
-        return self.state.received
 
     def _restart(self, message: Message) -> None:
         downlink = self._downlink

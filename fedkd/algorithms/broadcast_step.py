@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver, ReceiverState, StaleMemoryError
-from fedkd.clients.store import ClientStore
 from fedkd.errors import ConfigurationError
 from fedkd.links import Shift
 from fedkd.messages import Broadcast, Kind, Message
@@ -61,14 +60,18 @@ class BroadcastStep(Downlink):
         sent = state.version - len(state.outbox)
         return replace(state, seen={**state.seen, **dict.fromkeys(clients, sent)})
 
-    def receiver(self, store: ClientStore) -> Receiver:
+    def refresh(self, state: DownlinkState, model: Tensor, round_: int) -> tuple[bytes, ...]:
+        """The model with all steps made; the initial one waits in the outbox anyway."""
+        return () if self._starts(state) else (self.full(model, state.version, round_),)
+
+    def receiver(self) -> Receiver:
         """One model for all clients of a worker."""
         return StepReceiver(self)
 
     def _catch_ups(
         self, state: DownlinkState, model: Tensor, round_: int, cohort: tuple[int, ...]
     ) -> dict[int, tuple[bytes, ...]]:
-        if state.outbox and Message.unpack(state.outbox[0]).kind is Kind.FULL:
+        if self._starts(state):
             return {}
         before = state.version - len(state.outbox)
         stale = [client for client in cohort if state.seen.get(client, 0) < before]
@@ -76,6 +79,10 @@ class BroadcastStep(Downlink):
             return {}
         full = self.full(model, state.version, round_)
         return {client: self.catch_up(state, client, before, full) for client in stale}
+
+    def _starts(self, state: DownlinkState) -> bool:
+        """Whether the initial model is still to be sent."""
+        return bool(state.outbox) and Message.unpack(state.outbox[0]).kind is Kind.FULL
 
 
 class StepReceiver(Receiver):
@@ -85,8 +92,8 @@ class StepReceiver(Receiver):
         super().__init__()
         self._downlink = downlink
 
-    def read(self, client: int, messages: Sequence[bytes]) -> Tensor:
-        """Apply the steps that are newer than the model and return it."""
+    def hear(self, messages: Sequence[bytes | memoryview]) -> None:
+        """Apply the steps that are newer than the model."""
         for data in messages:
             message = Message.unpack(data)
             if message.kind is Kind.FULL and message.memory > self.state.version:
@@ -94,9 +101,6 @@ class StepReceiver(Receiver):
                 self.state = ReceiverState(message.memory, model, model)
             elif message.kind is Kind.CHANGE and message.memory >= self.state.version:
                 self._step(message)
-        if self.state.received is None:
-            raise StaleMemoryError(f"client {client}: no model has arrived")
-        return self.state.received
 
     def _step(self, message: Message) -> None:
         version, model = self.state.version, self.state.memory

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fedkd.clients.store import ClientStore
+from fedkd.clients.store import ClientState
 from fedkd.keys import EVERYONE, key
 from fedkd.links import Link
 from fedkd.messages import Broadcast, Kind, Message
@@ -76,7 +76,11 @@ class Downlink(ABC):
         """Commit what is now known to have arrived: these clients have answered."""
 
     @abstractmethod
-    def receiver(self, store: ClientStore) -> Receiver:
+    def refresh(self, state: DownlinkState, model: Tensor, round_: int) -> tuple[bytes, ...]:
+        """Messages that bring an empty receiver to this state, before the round's broadcast is made."""
+
+    @abstractmethod
+    def receiver(self) -> Receiver:
         """The other end, for one worker."""
 
     def full(self, vector: Tensor, version: int, round_: int, client: int = EVERYONE) -> bytes:
@@ -130,10 +134,24 @@ class Receiver(ABC):
         self.state = ReceiverState()
 
     @abstractmethod
-    def read(self, client: int, messages: Sequence[bytes]) -> Tensor:
-        """Read a client's messages in order and return x [d].
+    def hear(self, messages: Sequence[bytes | memoryview]) -> None:
+        """Read messages in order: what is newer than the state is decoded, once for all clients of the worker.
 
         Raises:
             StaleMemoryError: a message needs a memory that is not here.
             WireError: a message is damaged.
         """
+
+    def read(
+        self, client: int, state: ClientState, messages: Sequence[bytes | memoryview]
+    ) -> tuple[Tensor, ClientState]:
+        """Read a client's messages; the result is x [d] and the client's state after them.
+
+        Raises:
+            StaleMemoryError: a message needs a memory that is not here.
+            WireError: a message is damaged.
+        """
+        self.hear(messages)
+        if self.state.received is None:
+            raise StaleMemoryError(f"client {client}: no model has arrived")
+        return self.state.received, state

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver, StaleMemoryError
-from fedkd.clients.store import ClientStore
+from fedkd.clients.store import ClientState
 from fedkd.messages import Broadcast, Kind, Message
 from fedkd_compression import Identity, decompress
 
@@ -47,32 +47,38 @@ class UnicastModel(Downlink):
         arrived = {client: state.pending[client] for client in clients}
         return replace(state, own={**state.own, **arrived}, pending={})
 
-    def receiver(self, store: ClientStore) -> Receiver:
-        """Memories live in the client store."""
-        return OwnReceiver(self, store)
+    def refresh(self, state: DownlinkState, model: Tensor, round_: int) -> tuple[bytes, ...]:
+        """Nothing: memories are the clients' own."""
+        return ()
+
+    def receiver(self) -> Receiver:
+        """Memories live with the clients' states."""
+        return OwnReceiver(self)
 
 
 class OwnReceiver(Receiver):
     """Reads each client's messages against its own H_i."""
 
-    def __init__(self, downlink: UnicastModel, store: ClientStore) -> None:
+    def __init__(self, downlink: UnicastModel) -> None:
         super().__init__()
         self._downlink = downlink
-        self._store = store
 
-    def read(self, client: int, messages: Sequence[bytes]) -> Tensor:
+    def hear(self, messages: Sequence[bytes | memoryview]) -> None:
+        """Nothing is sent to everyone."""
+
+    def read(
+        self, client: int, state: ClientState, messages: Sequence[bytes | memoryview]
+    ) -> tuple[Tensor, ClientState]:
         """Apply the client's one message and return x."""
         (data,) = messages
-        message, state = Message.unpack(data), self._store[client]
+        message = Message.unpack(data)
         downlink, key = self._downlink, self._downlink.key(message.round, client)
         if message.kind is Kind.FULL:
             received = decompress(Identity(), [message.frame], key, downlink.dim)[0]
-            self._store[client] = replace(state, downlink=received, received=message.memory)
-            return received
+            return received, replace(state, downlink=received, received=message.memory)
         if message.memory != state.received:
             raise StaleMemoryError(
                 f"client {client}: message changes version {message.memory}, here is {state.received}"
             )
         received, memory = downlink.link.receive(message.frame, state.downlink, key, downlink.dim)
-        self._store[client] = replace(state, downlink=memory, received=message.memory + 1)
-        return received
+        return received, replace(state, downlink=memory, received=message.memory + 1)

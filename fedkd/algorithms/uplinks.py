@@ -9,7 +9,9 @@ p is the probability of taking part. With full participation both give the same 
 participation PP2 has far less sampling variance. Without memories G is the mean over the active.
 Source: Philippenko and Dieuleveut, Artemis; the update of h divides by N, not by p N.
 
-Sums run in float64, in the order of client numbers, whatever the order of arrival.
+Sums are exact, so neither the order of arrival nor who adds leaves a trace: the server adds every reply itself, or,
+where cohorts are large, workers add those of their clients (``Partial``) and the server merges. A worker then takes
+the client's own h_i for the server's: both ends of a link hold the same bits.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import torch
 from fedkd.keys import key
 from fedkd.links import Link
 from fedkd.messages import Message
+from fedkd_compression import ExactSum, OperatorError, WireError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +47,47 @@ class UplinkState:
     mean: Tensor | None = None
 
 
+class Partial:
+    """What updates add up to; the order of addition leaves no trace.
+
+    Attributes:
+        total: sum of w_i (h_i + D_i) for PP1, of w_i D_i for PP2 [d].
+        ahead: the part of the latter that came in full, where memories start with their first vector; else None.
+    """
+
+    def __init__(self, total: ExactSum, ahead: ExactSum | None = None) -> None:
+        self.total, self.ahead = total, ahead
+
+    def add_ahead(self, change: Tensor, weight: float) -> None:
+        """Add what came in full."""
+        if self.ahead is None:
+            self.ahead = ExactSum.zeros(len(change))
+        self.ahead.add(change, weight)
+
+    def merge(self, other: Partial) -> None:
+        """Add what another has added up."""
+        self.total.merge(other.total)
+        if self.ahead is None or other.ahead is None:
+            self.ahead = self.ahead or other.ahead
+        else:
+            self.ahead.merge(other.ahead)
+
+    def pack(self) -> tuple[bytes, ...]:
+        """Its bytes, which check themselves."""
+        return tuple(part.pack() for part in (self.total, self.ahead) if part is not None)
+
+    @staticmethod
+    def unpack(parts: Sequence[bytes | memoryview], dim: int) -> Partial:
+        """Read it.
+
+        Raises:
+            WireError: damaged, of another dimension, or no sum at all.
+        """
+        if len(parts) not in (1, 2):
+            raise WireError(f"sum: {len(parts)} parts, not the one or two of a worker's clients")
+        return Partial(*(ExactSum.unpack(part, dim) for part in parts))
+
+
 @dataclass(frozen=True)
 class Uplink(ABC):
     """The server's half of the uplink.
@@ -60,56 +104,97 @@ class Uplink(ABC):
     probability: float
 
     @abstractmethod
-    def mean(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Tensor | None, UplinkState]:
-        """G [d] in float64 from replies in the order of clients; None when there is nothing to average."""
+    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> Tensor | None:
+        """Add one reply, made against the client's memory h_i [d]; the result is that memory after it.
+
+        ``MeanOfMemories`` only looks at whether there is one.
+
+        Raises:
+            WireError: the reply is damaged.
+            OperatorError: the update is too large to be added: training diverged.
+        """
+
+    @abstractmethod
+    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
+        """Add all replies at the server, which keeps what it must remember of single clients."""
+
+    @abstractmethod
+    def mean(self, state: UplinkState, partial: Partial, clients: Sequence[int]) -> tuple[Tensor | None, UplinkState]:
+        """G [d] in float64 from what the clients' updates add up to; None when there is nothing to average."""
+
+    def nothing(self) -> Partial:
+        """Of no updates."""
+        return Partial(ExactSum.zeros(self.dim))
+
+    def _named(self, partial: Partial, reply: Message, memory: Tensor | None) -> Tensor | None:
+        """As ``add``; an error names the client."""
+        try:
+            return self.add(partial, reply, memory)
+        except OperatorError as error:
+            raise OperatorError(f"client {reply.client}, round {reply.round}: {error}") from None
 
     def change(self, reply: Message, memory: Tensor | None) -> Tensor:
         """D_i [d] of one reply."""
         stream = key(self.seed, "uplink", reply.round, reply.client)
         return self.link.decode(reply.frame, memory, stream, self.dim)
 
-    def zeros(self) -> Tensor:
-        """An accumulator."""
-        return torch.zeros(self.dim, dtype=torch.float64)
-
 
 @dataclass(frozen=True)
 class MeanOfActive(Uplink):
-    """PP1: the server keeps h_i of every client, if the link remembers at all."""
+    """PP1: the server keeps h_i of every client, if the link remembers at all and workers do not add."""
 
-    def mean(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Tensor | None, UplinkState]:
-        """G = sum of w_i (h_i + D_i) / sum of w_i."""
-        if not replies:
-            return None, state
-        total, own, weight = self.zeros(), dict(state.own), 0.0
+    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> Tensor | None:
+        """Add w_i (h_i + D_i)."""
+        received, after = self.link.apply(self.change(reply, memory), memory)
+        partial.total.add(received, self.weights[reply.client])
+        return after
+
+    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
+        """Add against the server's own h_i, and move them."""
+        partial, own = self.nothing(), dict(state.own)
         for reply in replies:
-            memory = own.get(reply.client)
-            received, after = self.link.apply(self.change(reply, memory), memory)
-            total.add_(received, alpha=self.weights[reply.client])
-            weight += self.weights[reply.client]
+            after = self._named(partial, reply, own.get(reply.client))
             if self.link.remembers:
                 own[reply.client] = after
-        return total.div_(weight), replace(state, own=own, taken=_taken(state, replies))
+        return partial, replace(state, own=own)
+
+    def mean(self, state: UplinkState, partial: Partial, clients: Sequence[int]) -> tuple[Tensor | None, UplinkState]:
+        """G = sum of w_i (h_i + D_i) / sum of w_i."""
+        if not clients:
+            return None, state
+        weight = sum(self.weights[client] for client in clients)
+        return partial.total.total().div_(weight), replace(state, taken=_taken(state, clients))
 
 
 @dataclass(frozen=True)
 class MeanOfMemories(Uplink):
     """PP2: the server keeps only the mean memory h."""
 
-    def mean(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Tensor | None, UplinkState]:
-        """G = h + sum of w_i D_i / p, h += rate * sum of w_i D_i, with weights that sum to one."""
-        memory = self.zeros() if state.mean is None else state.mean
-        total, norm, ahead = self.zeros(), sum(self.weights), self.zeros()
+    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> Tensor | None:
+        """Add w_i D_i; the memory itself is not needed, nor moved."""
+        change, weight = self.change(reply, memory), self.weights[reply.client]
+        partial.total.add(change, weight)
+        if self.link.in_full(memory):
+            partial.add_ahead(change, weight)
+        return memory
+
+    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
+        """Add; a client that was heard before has a memory."""
+        partial, some = self.nothing(), torch.empty(0)
         for reply in replies:
-            started = memory if reply.client in state.taken else None
-            change = self.change(reply, started)
-            weight = self.weights[reply.client] / norm
-            total.add_(change, alpha=weight)
-            if self.link.in_full(started):
-                ahead.add_(change, alpha=weight * (1 - self.link.rate))
-        moved = memory.add(total, alpha=self.link.rate).add_(ahead)
-        return memory.add(total, alpha=1 / self.probability), replace(state, mean=moved, taken=_taken(state, replies))
+            self._named(partial, reply, some if reply.client in state.taken else None)
+        return partial, state
+
+    def mean(self, state: UplinkState, partial: Partial, clients: Sequence[int]) -> tuple[Tensor | None, UplinkState]:
+        """G = h + sum of w_i D_i / p, h += rate * sum of w_i D_i, with weights that sum to one."""
+        norm = sum(self.weights)
+        memory = torch.zeros(self.dim, dtype=torch.float64) if state.mean is None else state.mean
+        total = partial.total.total().div_(norm)
+        moved = memory.add(total, alpha=self.link.rate)
+        if partial.ahead is not None:
+            moved.add_(partial.ahead.total(), alpha=(1 - self.link.rate) / norm)
+        return memory.add(total, alpha=1 / self.probability), replace(state, mean=moved, taken=_taken(state, clients))
 
 
-def _taken(state: UplinkState, replies: Sequence[Message]) -> dict[int, int]:
-    return {**state.taken, **{reply.client: state.taken.get(reply.client, 0) + 1 for reply in replies}}
+def _taken(state: UplinkState, clients: Sequence[int]) -> dict[int, int]:
+    return {**state.taken, **{client: state.taken.get(client, 0) + 1 for client in clients}}

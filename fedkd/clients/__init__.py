@@ -1,7 +1,24 @@
 """Clients: who takes part, and what each remembers between rounds."""
 
+from fedkd.clients.choices import Folder, Memory, StoreChoice
+from fedkd.clients.folder_store import FolderStore
+from fedkd.clients.memory_store import MemoryStore
 from fedkd.clients.participation import Bernoulli, FixedCohort, Full, Participation
 from fedkd.clients.samples import ClientSamples
-from fedkd.clients.store import ClientState, ClientStore
+from fedkd.clients.store import ClientState
+from fedkd.clients.stores import Store
 
-__all__ = ["Bernoulli", "ClientSamples", "ClientState", "ClientStore", "FixedCohort", "Full", "Participation"]
+__all__ = [
+    "Bernoulli",
+    "ClientSamples",
+    "ClientState",
+    "FixedCohort",
+    "Folder",
+    "FolderStore",
+    "Full",
+    "Memory",
+    "MemoryStore",
+    "Participation",
+    "Store",
+    "StoreChoice",
+]

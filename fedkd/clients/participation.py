@@ -20,6 +20,10 @@ class Participation(ABC):
     def probability(self, clients: int) -> float:
         """p: how likely one client takes part in one round."""
 
+    def most(self, clients: int) -> int:
+        """Clients of the largest cohort that there can be."""
+        return clients
+
     def check(self, clients: int) -> None:
         """Refuse a number of clients that the law cannot serve (ConfigurationError)."""
         return
@@ -80,6 +84,10 @@ class FixedCohort(Participation):
         """The cohort must fit into the population."""
         if self.size > clients:
             raise ConfigurationError(f"FixedCohort: size={self.size} exceeds clients={clients}; choose size <= clients")
+
+    def most(self, clients: int) -> int:
+        """The size."""
+        return self.size
 
     def draw(self, clients: int, key: Key) -> tuple[int, ...]:
         """The first clients of a permutation, sorted."""

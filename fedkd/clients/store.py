@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,20 +24,3 @@ class ClientState:
     sent: int = 0
     downlink: Tensor | None = None
     received: int = 0
-
-
-class ClientStore:
-    """Client states by client number; a client that was never trained takes no space."""
-
-    def __init__(self) -> None:
-        self._states: dict[int, ClientState] = {}
-
-    def __getitem__(self, client: int) -> ClientState:
-        return self._states.get(client, ClientState())
-
-    def __setitem__(self, client: int, state: ClientState) -> None:
-        self._states[client] = state
-
-    def items(self) -> Iterator[tuple[int, ClientState]]:
-        """Clients and their states, by client number."""
-        return iter(sorted(self._states.items()))

@@ -7,6 +7,7 @@ from pathlib import Path
 from fedkd.algorithms import Context, assemble
 from fedkd.configuration.settings import Settings
 from fedkd.errors import ConfigurationError
+from fedkd.executors import Auto, Mpi, mpi
 from fedkd.tasks import ConvexTask, Distillation
 
 
@@ -21,6 +22,7 @@ def check(settings: Settings) -> None:
     settings.participation.check(settings.clients)
     _teaching(settings)
     _links(settings)
+    _ranks(settings)
     if settings.resume is not None and not (Path(settings.resume) / "manifest.json").is_file():
         raise ConfigurationError(f"resume={settings.resume}: no manifest.json there; name the folder of a run")
 
@@ -31,6 +33,13 @@ def _samples(settings: Settings) -> None:
         raise ConfigurationError(
             f"clients={settings.clients} exceeds the {available} training samples; choose clients <= {available}"
         )
+
+
+def _ranks(settings: Settings) -> None:
+    """Under mpirun the ranks are the workers; another executor would leave all but one idle."""
+    if mpi.launched() and not isinstance(settings.executor, Auto | Mpi):
+        name = type(settings.executor).__name__
+        raise ConfigurationError(f"executor: {name} under mpirun leaves its ranks idle; choose executor=auto")
 
 
 def _teaching(settings: Settings) -> None:

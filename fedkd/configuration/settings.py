@@ -8,6 +8,7 @@ from typing import Any
 
 from fedkd.algorithms.algorithm import Row
 from fedkd.algorithms.server_optimizers import ServerOptimizer
+from fedkd.clients import StoreChoice
 from fedkd.clients.participation import Participation
 from fedkd.configuration.construct import construct
 from fedkd.data import Partitioner, Source
@@ -35,6 +36,7 @@ class Settings:
         evaluate_every: rounds between evaluations.
         checkpoint_every: rounds between checkpoints; 0 writes none.
         threads: CPU threads of one worker.
+        reduce_from: expected clients a round from which workers add up their clients' updates; the sum is the same.
         compare: further runs beside this one: a name, and what is overridden.
     """
 
@@ -48,6 +50,7 @@ class Settings:
     evaluate_every: int
     checkpoint_every: int
     threads: int
+    reduce_from: int
     compare: dict[str, tuple[str, ...]]
     data: Source
     partitioner: Partitioner
@@ -62,6 +65,7 @@ class Settings:
     server: ServerOptimizer
     participation: Participation
     executor: ExecutorChoice
+    store: StoreChoice
     recorder: Console
 
     def __post_init__(self) -> None:
@@ -72,6 +76,7 @@ class Settings:
             ("evaluate_every", self.evaluate_every, 1),
             ("checkpoint_every", self.checkpoint_every, 0),
             ("threads", self.threads, 1),
+            ("reduce_from", self.reduce_from, 1),
         ):
             if value < least:
                 raise ConfigurationError(f"{name}={value} is below {least}; choose {name} >= {least}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -48,9 +48,13 @@ class Split:
         """Shape of one sample."""
         return tuple(self.x.shape[1:])
 
+    def on(self, device: str) -> Split:
+        """The samples on a device."""
+        return Split(self.x.to(device), self.y.to(device))
+
     def take(self, indices: NDArray[np.int64]) -> Split:
         """The samples at these indices, in their order, copied."""
-        rows = torch.from_numpy(np.ascontiguousarray(indices, dtype=np.int64))
+        rows = torch.from_numpy(np.ascontiguousarray(indices, dtype=np.int64)).to(self.x.device)
         return Split(self.x.index_select(0, rows), self.y.index_select(0, rows))
 
 
@@ -80,6 +84,11 @@ class Dataset:
     public: Split
     classes: int
     owner: NDArray[np.int64] | None
+
+    def on(self, device: str) -> Dataset:
+        """The set with its samples on a device."""
+        train, test, public = (split.on(device) for split in (self.train, self.test, self.public))
+        return replace(self, train=train, test=test, public=public)
 
     def sha256(self) -> str:
         """Hash of every byte of the splits and owners, with their shapes and types, as 64 hex digits."""

@@ -1,6 +1,24 @@
 """Where clients run: an executor moves the server's messages to workers and their replies back."""
 
-from fedkd.executors.executor import ClientError, Executor, ExecutorChoice, InProcess, Local
+from fedkd.executors.auto import Auto
+from fedkd.executors.executor import ClientError, Exchange, Executor, ExecutorChoice, Site, StartingOrder
+from fedkd.executors.in_process import InProcess, Local
+from fedkd.executors.ranks import Mpi
+from fedkd.executors.processes import Processes
 from fedkd.executors.worker import Reply, Worker
 
-__all__ = ["ClientError", "Executor", "ExecutorChoice", "InProcess", "Local", "Reply", "Worker"]
+__all__ = [
+    "Auto",
+    "ClientError",
+    "Exchange",
+    "Executor",
+    "ExecutorChoice",
+    "InProcess",
+    "Local",
+    "Mpi",
+    "Processes",
+    "Reply",
+    "Site",
+    "StartingOrder",
+    "Worker",
+]

@@ -1,72 +1,157 @@
-"""What an executor is, and the one that runs everything in this process."""
+"""What an executor is: it moves the server's messages to workers, and what they answer back."""
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from fedkd.algorithms import Partial
+from fedkd.clients import ClientState
+from fedkd.executors.parcels import Kind, Parcel
+from fedkd.executors.placement import Seat
 from fedkd.executors.worker import Reply, Worker
 from fedkd.messages import Broadcast
+from fedkd.records.report import Placement
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Refresh = Callable[[], Sequence[bytes]]
+"""Messages that bring a worker that knows nothing to where a round's broadcast finds the others."""
 
 
 class ClientError(RuntimeError):
-    """A client failed; the message carries its number, the round and what went wrong."""
+    """A client failed; the message carries its number, the round, the worker and what went wrong.
+
+    Args:
+        trace: where, in the lines of a traceback.
+    """
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What came back from a round's cohort.
+
+    Args:
+        replies: in any order.
+        partial: what the updates add up to, where workers add them.
+        placements: which worker trained whom, and when.
+    """
+
+    replies: Sequence[Reply]
+    partial: Partial | None
+    placements: tuple[Placement, ...]
 
 
 class Executor(ABC):
     """Moves messages between the server and the workers; it never looks into them."""
 
     @abstractmethod
-    def exchange(self, broadcast: Broadcast) -> Sequence[Reply]:
-        """Deliver a broadcast to its cohort and collect the replies, in any order.
+    def exchange(self, broadcast: Broadcast, refresh: Refresh) -> Exchange:
+        """Deliver a broadcast to its cohort and collect the replies.
 
         Raises:
             ClientError: a client could not be trained.
         """
 
+    @abstractmethod
+    def evaluate(self, model: Tensor) -> dict[str, float]:
+        """The quality of the server's model [d], measured by one worker.
+
+        Raises:
+            ClientError: it could not be measured.
+        """
+
+    @abstractmethod
+    def commit(self, round_: int) -> Mapping[int, ClientState]:
+        """Make the clients' states before a round durable; those that only memory holds are returned.
+
+        A checkpoint of the server before that round follows.
+        """
+
+    @abstractmethod
+    def restore(self, round_: int, states: Mapping[int, ClientState]) -> None:
+        """Go on from the checkpoint of the server before a round: take up what ``commit`` returned for it."""
+
     @property
     @abstractmethod
-    def workers(self) -> Sequence[Worker]:
-        """The workers of this process, whose client states a checkpoint keeps."""
+    def seats(self) -> Sequence[Seat]:
+        """Where the workers run."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let the workers go."""
+
+
+@dataclass(frozen=True)
+class StartingOrder:
+    """What a worker is made from in a process that inherits nothing.
+
+    Args:
+        folder: of the run.
+        values: the resolved configuration.
+        lesson: what the teacher has learned, packed.
+    """
+
+    folder: Path
+    values: Mapping[str, object]
+    lesson: bytes
+
+    def parcel(self, device: str) -> Parcel:
+        """The order to a process whose worker is to use a device."""
+        plain = {"folder": str(self.folder.resolve()), "values": self.values, "device": device}
+        return Parcel(Kind.START, parts=(json.dumps(plain).encode(), self.lesson))
+
+    @staticmethod
+    def read(order: Parcel) -> tuple[StartingOrder, str]:
+        """The order, and the device."""
+        plain = json.loads(bytes(order.parts[0]))
+        start = StartingOrder(Path(plain["folder"]), plain["values"], bytes(order.parts[1]))
+        return start, plain["device"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What an executor is started with.
+
+    Args:
+        make_worker: a worker for a device ("cpu", "cuda:0"); called where the worker is to run.
+        rehearse: does once what every worker will do, so that forked ones inherit compiled code.
+        dim: d, the number of parameters.
+        work: how much there is to do for each client: samples times local epochs.
+        cohort: clients of the largest round.
+        shared_states: whether any worker of a host can read any client's state.
+        start: what a process that inherits nothing makes its worker from.
+    """
+
+    make_worker: Callable[[str], Worker]
+    rehearse: Callable[[], None]
+    dim: int
+    work: Sequence[float]
+    cohort: int
+    shared_states: bool
+    start: StartingOrder
 
 
 class ExecutorChoice(ABC):
     """Which executor: a configured value."""
 
     @abstractmethod
-    def start(self, make_worker: Callable[[], Worker]) -> Executor:
-        """Start the executor; ``make_worker`` makes a worker where one is needed."""
+    def start(self, site: Site) -> Executor:
+        """Start the workers.
 
+        Raises:
+            ConfigurationError: they cannot be placed as asked.
+        """
 
-@dataclass(frozen=True)
-class Local(ExecutorChoice):
-    """Everything in this process, one client after another: also the executor to debug with."""
-
-    def start(self, make_worker: Callable[[], Worker]) -> Executor:
-        """One worker."""
-        return InProcess([make_worker()])
-
-
-class InProcess(Executor):
-    """Workers in this process; client i always goes to worker i mod the number of workers."""
-
-    def __init__(self, workers: Sequence[Worker]) -> None:
-        self._workers = workers
-
-    def exchange(self, broadcast: Broadcast) -> Sequence[Reply]:
-        """Run the cohort in order."""
-        return [self._run(broadcast, client) for client in broadcast.cohort]
-
-    @property
-    def workers(self) -> Sequence[Worker]:
-        """All of them."""
-        return self._workers
-
-    def _run(self, broadcast: Broadcast, client: int) -> Reply:
-        worker = self._workers[client % len(self._workers)]
-        try:
-            return worker.run(broadcast.round, client, broadcast.to(client))
-        except Exception as error:
-            name = type(error).__name__
-            raise ClientError(f"client {client}, round {broadcast.round}: {name}: {error}") from error
+    def aside(self, work: Callable[[], bytes]) -> bytes:
+        """Do work that trains a network before there are workers; here, unless the executor needs this process clean."""
+        return work()

@@ -1,22 +1,26 @@
 """The worker: what happens on the clients' side of a round, written once for every executor.
 
 x = H + Om;  train from x;  D_i = C_up(g_i - h_i);  reply with D_i
+
+Where cohorts are large a worker also adds up the updates of its clients, as the server would: its replies are then
+receipts, messages without their frames, and their sizes are told apart.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from fedkd.algorithms.downlinks import Receiver
-from fedkd.clients import ClientSamples, ClientStore
+from fedkd.algorithms import Partial, Receiver, Uplink
+from fedkd.clients import ClientSamples, ClientState, Store
 from fedkd.keys import key
 from fedkd.links import Link
 from fedkd.messages import Kind, Message
+from fedkd_compression import Sizes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,12 +32,18 @@ if TYPE_CHECKING:
 
 
 class Reply(NamedTuple):
-    """A client's reply: the bytes that travel, and two stop-watches that do not."""
+    """A client's reply: the bytes that travel, and two stop-watches that do not.
+
+    Args:
+        data: the message, or its receipt.
+        sizes: of the message, where ``data`` is a receipt.
+    """
 
     client: int
-    data: bytes
+    data: bytes | memoryview
     seconds_train: float
     seconds_link: float
+    sizes: Sizes | None = None
 
 
 @dataclass(frozen=True)
@@ -41,17 +51,19 @@ class Workshop:
     """All that a worker needs to train any client.
 
     Args:
-        learner: the resident student.
+        learner: the resident student, on the worker's device.
         parts: sample indices of every client.
         logits: a teacher's answers [m, classes] for a client's samples, asked when the learner holds the received
             model; None without distillation.
         uplink: the clients' half of the uplink, with its rate resolved.
+        test: what the server's model is evaluated on.
     """
 
     learner: Learner
     trainer: Serial
     solver: Solver
     train: Split
+    test: Split
     parts: Sequence[np.ndarray]
     logits: Callable[[int], Tensor] | None
     uplink: Link
@@ -60,38 +72,94 @@ class Workshop:
 
 
 class Worker:
-    """Trains the clients that it is given, and keeps their states."""
+    """Trains the clients that it is given, and evaluates.
 
-    def __init__(self, workshop: Workshop, receiver: Receiver, store: ClientStore) -> None:
+    Args:
+        adder: the server's half of the uplink, where workers add up their clients' updates; else None.
+    """
+
+    def __init__(self, workshop: Workshop, receiver: Receiver, store: Store, adder: Uplink | None) -> None:
         self.workshop = workshop
         self.receiver = receiver
         self.store = store
+        self._adder = adder
+        self._partial: Partial | None = None
+        self._seconds_heard = 0.0
+        self._committed = 0
 
-    def run(self, round_: int, client: int, messages: Sequence[bytes]) -> Reply:
-        """One client's round: read the model, train, compress the update against its memory."""
+    def begin(self, messages: Sequence[bytes | memoryview], committed: int) -> None:
+        """A round begins; decode what the server sends to all.
+
+        Args:
+            committed: the round of the last checkpoint, which a worker that has just come does not know.
+        """
+        if committed != self._committed:
+            self.commit(committed)
         began = time.perf_counter()
-        x = self.receiver.read(client, messages)
+        self._partial = None
+        self.receiver.hear(messages)
+        self._seconds_heard = time.perf_counter() - began
+
+    def run(self, round_: int, client: int, messages: Sequence[bytes | memoryview]) -> Reply:
+        """One client's round: read its own messages, train, compress the update against its memory."""
+        began = time.perf_counter()
+        x, state = self.receiver.read(client, self.store.before(client, round_), messages)
         received = time.perf_counter()
         vector, numbers, samples = self._train(x, round_, client)
         trained = time.perf_counter()
-        data = self._send(vector, numbers, samples, round_, client)
-        link = received - began + time.perf_counter() - trained
-        return Reply(client, data, trained - received, link)
+        message, after = self._send(
+            vector, state, Message(Kind.REPLY, self.workshop.run, round_, client, 0, b"", samples, numbers)
+        )
+        data, sizes = self._delivered(message, state)
+        self.store.put(client, round_, after)
+        link = self._seconds_heard + received - began + time.perf_counter() - trained
+        self._seconds_heard = 0.0
+        return Reply(client, data, trained - received, link, sizes)
+
+    def summed(self) -> Partial | None:
+        """What this round's updates of this worker's clients add up to; None without any."""
+        return self._partial
+
+    def evaluate(self, model: Tensor) -> dict[str, float]:
+        """The quality of the server's model [d]."""
+        return self.workshop.learner.evaluate(model, self.workshop.test)
+
+    def commit(self, round_: int) -> dict[int, ClientState]:
+        """Make the states of clients before a round durable; those that only memory holds are returned."""
+        self.store.commit(round_)
+        self._committed = round_
+        return dict(self.store.carried(round_))
+
+    def restore(self, round_: int, states: Mapping[int, ClientState]) -> None:
+        """Take up what ``commit`` returned."""
+        for client, state in states.items():
+            self.store.put(client, round_ - 1, state)
 
     def _train(self, x: Tensor, round_: int, client: int) -> tuple[Tensor, tuple[float, ...], int]:
         shop = self.workshop
-        logits = None
+        x, logits = x.to(shop.learner.vector.device), None
         if shop.logits is not None:
             shop.learner.load(x)
-            logits = shop.logits(client)
+            logits = shop.logits(client).to(x.device)
         samples = ClientSamples(shop.train, torch.from_numpy(shop.parts[client]), logits)
         stream = key(shop.seed, "train", round_, client)
         update = shop.trainer.train(shop.learner, shop.solver, x, samples, stream)
-        return update.vector, update.numbers, samples.size
+        return update.vector.cpu(), update.numbers, samples.size
 
-    def _send(self, vector: Tensor, numbers: tuple[float, ...], samples: int, round_: int, client: int) -> bytes:
-        shop, state = self.workshop, self.store[client]
-        sent = shop.uplink.send(vector, state.uplink, key(shop.seed, "uplink", round_, client))
-        message = Message(Kind.REPLY, shop.run, round_, client, state.sent, sent.frame, samples, numbers)
-        self.store[client] = replace(state, uplink=sent.memory, sent=state.sent + 1)
-        return message.pack()
+    def _send(self, vector: Tensor, state: ClientState, message: Message) -> tuple[Message, ClientState]:
+        """The message with the update's frame, and the client's state after it."""
+        shop = self.workshop
+        sent = shop.uplink.send(vector, state.uplink, key(shop.seed, "uplink", message.round, message.client))
+        filled = replace(message, memory=state.sent, frame=sent.frame)
+        return filled, replace(state, uplink=sent.memory, sent=state.sent + 1)
+
+    def _delivered(self, message: Message, before: ClientState) -> tuple[bytes, Sizes | None]:
+        """The message as it leaves; where this worker adds, it is taken here and a receipt leaves."""
+        data = message.pack()
+        if self._adder is None:
+            return data, None
+        if self._partial is None:
+            self._partial = self._adder.nothing()
+        arrived = Message.unpack(data)
+        self._adder.add(self._partial, arrived, before.uplink if self._adder.link.remembers else None)
+        return replace(message, frame=b"").pack(), arrived.split()

@@ -8,8 +8,9 @@ from fedkd.records.history import History, histories
 from fedkd.records.jsonl import Jsonl, read_reports
 from fedkd.records.manifest import Manifest, read_manifest
 from fedkd.records.page import write_report
-from fedkd.records.report import Outcome, Reason, Recorder, RoundReport, RunInfo
+from fedkd.records.report import Outcome, Placement, Reason, Recorder, RoundReport, RunInfo
 from fedkd.records.summary import Summary, summarise
+from fedkd.records.timeline import Timeline
 
 __all__ = [
     "Console",
@@ -17,11 +18,13 @@ __all__ = [
     "Jsonl",
     "Manifest",
     "Outcome",
+    "Placement",
     "Reason",
     "Recorder",
     "RoundReport",
     "RunInfo",
     "Summary",
+    "Timeline",
     "compare",
     "comparison_table",
     "histories",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from fedkd.errors import ConfigurationError
@@ -15,6 +16,8 @@ from fedkd.records.summary_table import summary_table
 if TYPE_CHECKING:
     import rich.console
     from rich.console import RenderableType
+
+    from fedkd.executors.placement import Seat
 
 Live = Literal["auto", "always", "never"]
 WIDTH = 100
@@ -48,6 +51,13 @@ class Console(Recorder):
         """Print something that rich can render, such as a table of runs; nothing when quiet."""
         if not self._quiet:
             open_console(self._live).print(thing)
+
+    def show_workers(self, seats: Sequence[Seat]) -> None:
+        """Say where the workers run, if there are several."""
+        from fedkd.executors.placement import seat_table
+
+        if len(seats) > 1:
+            self.show(seat_table(seats, None))
 
     def start(self, info: RunInfo) -> None:
         """Introduce the run."""

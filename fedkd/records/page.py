@@ -17,6 +17,9 @@ from fedkd.records.label_picture import label_picture
 from fedkd.records.manifest import CONFIG
 from fedkd.records.summary import headline
 from fedkd.records.svg import SERIES
+from fedkd.records.timeline import RoundTimeline, read_timeline
+from fedkd.records.units import readable_seconds
+from fedkd.records.worker_picture import SEPARATE, worker_picture
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -46,6 +49,14 @@ class Picture:
 
     svg: Markup
     caption: str
+
+
+@dataclass(frozen=True)
+class OnWorkers:
+    """Clients on workers: rounds as pictures, and the whole run in a table."""
+
+    pictures: Sequence[Picture]
+    table: tables.Table
 
 
 def write_report(folder: Path) -> Path:
@@ -82,6 +93,7 @@ def render(runs: Sequence[History]) -> str:
         directions=tables.bytes_by_direction(rows[0]),
         parts=tables.bytes_by_part(rows[0]),
         diagnostics=_diagnostics(runs),
+        workers=clients_on_workers(run.folder),
         labels=_labels(run),
         provenance=tables.provenance(run),
         configuration=_configuration(run.folder),
@@ -110,6 +122,26 @@ def _diagnostics(runs: Sequence[History]) -> list[Picture]:
 def _labels(run: History) -> Picture | None:
     counts = run.manifest["label_counts"]
     return _picture(label_picture(counts)) if counts and counts[0] else None
+
+
+def clients_on_workers(folder: Path) -> OnWorkers | None:
+    """The last round and the one that waited most; no pictures with one worker, and nothing without a timeline."""
+    rounds = [one for one in read_timeline(folder) if one.bars]
+    shared = [one for one in rounds if one.workers > 1]
+    shown: dict[int, str] = {}
+    if shared:
+        shown[shared[-1].round] = "the last"
+        shown.setdefault(max(shared, key=lambda one: one.idle_share).round, "the largest idle share")
+    pictures = [_round(one, shown[one.round]) for one in reversed(shared) if one.round in shown]
+    return OnWorkers(pictures, tables.on_workers(rounds)) if rounds else None
+
+
+def _round(timeline: RoundTimeline, which: str) -> Picture:
+    clients = len(timeline.bars)
+    idle, took = tables.percent(timeline.idle_share), readable_seconds(timeline.makespan)
+    title = f"Round {timeline.round + 1}, {which}: {clients:,} clients in {took}, {idle} idle"
+    caption = f"Above {SEPARATE:,} clients, those that follow one another run together." if clients > SEPARATE else ""
+    return _picture(worker_picture(timeline, title), caption)
 
 
 def _teacher(run: History) -> float | None:

@@ -12,9 +12,27 @@ BYTES_A_FLOAT = 4
 Reason = Literal["finished", "interrupted", "failed"]
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One client of a round on the worker that trained it: one bar of the timeline.
+
+    Args:
+        worker: its rank, from 0.
+        begin: seconds since the round's start.
+        end: seconds since the round's start.
+        predicted: how long the client was expected to take, in seconds; None where nothing was known of it.
+    """
+
+    client: int
+    worker: int
+    begin: float
+    end: float
+    predicted: float | None
+
+
 @dataclass(frozen=True)
 class RoundReport:
-    """What one round did: one line of metrics.jsonl.
+    """What one round did: one line of metrics.jsonl, and with ``placements`` one line of timeline.jsonl.
 
     Args:
         round: counted from 0; ``metrics`` are those of the model after this round.
@@ -31,6 +49,7 @@ class RoundReport:
         seconds_link: compression and decompression time on clients, summed over clients.
         metrics: the server's model on held-out samples; empty when this round was not evaluated.
         diagnostics: what clients report, averaged over the cohort.
+        placements: which worker trained which client, and when.
     """
 
     round: int
@@ -47,6 +66,7 @@ class RoundReport:
     seconds_link: float
     metrics: dict[str, float]
     diagnostics: dict[str, float]
+    placements: tuple[Placement, ...] = ()
 
     @property
     def bytes_down(self) -> int:
@@ -69,7 +89,8 @@ class RunInfo:
         parameters: dimension d of the model.
         configuration: resolved values.
         label_counts: samples by client and class, [clients][classes]; empty for regression.
-        facts: what the manifest says beside the configuration: sha256 of data and partition, seed, threads, teacher.
+        facts: what the manifest says beside the configuration: sha256 of data and partition, seed, threads, teacher,
+            seats of the workers.
     """
 
     name: str
@@ -99,6 +120,7 @@ class Outcome:
         seconds: wall time since this start or resumption.
         model_sha256: of the final model's bytes.
         message: one line for the user; empty when there is nothing to say.
+        trace: lines of a traceback, where a client failed.
     """
 
     reason: Reason
@@ -106,6 +128,7 @@ class Outcome:
     seconds: float
     model_sha256: str
     message: str
+    trace: str = ""
 
 
 class Recorder(ABC):

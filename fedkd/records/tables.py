@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 from typing import Any
 
 from fedkd.records.comparison import columns
 from fedkd.records.history import History
 from fedkd.records.summary import LAST, Summary
+from fedkd.records.timeline import RoundTimeline
 from fedkd.records.units import (
     readable_bytes,
     readable_factor,
@@ -96,6 +99,31 @@ def runs_side_by_side(rows: Sequence[Summary]) -> Table:
     )
 
 
+def on_workers(rounds: Sequence[RoundTimeline]) -> Table:
+    """Makespan, idle share and error of the predictions; one row for every number of workers that the run has had."""
+    errors = ("mean prediction error", "median prediction error")
+    head = ("workers", "rounds", "mean makespan", "mean idle share", *errors)
+    counts = dict.fromkeys(one.workers for one in rounds)
+    return Table(head, tuple(_on_workers(count, [one for one in rounds if one.workers == count]) for count in counts))
+
+
+def _on_workers(workers: int, rounds: Sequence[RoundTimeline]) -> tuple[str, ...]:
+    errors = [error for one in rounds for error in one.errors]
+    return (
+        str(workers),
+        str(len(rounds)),
+        readable_seconds(fmean(one.makespan for one in rounds)),
+        percent(fmean(one.idle_share for one in rounds)),
+        percent(fmean(errors)) if errors else DASH,
+        percent(median(errors)) if errors else DASH,
+    )
+
+
+def percent(share: float) -> str:
+    """A share with one decimal: 12.5 %."""
+    return f"{100 * share:.1f} %"
+
+
 def provenance(run: History) -> Table:
     """What it takes to say that this run is that one."""
     manifest: dict[str, Any] = run.manifest
@@ -114,11 +142,30 @@ def provenance(run: History) -> Table:
         "configuration, sha256": manifest["configuration_sha256"],
         "uplink": facts.get("uplink", ""),
         "downlink": facts.get("downlink", ""),
+        "workers": seats(facts.get("workers", ())),
         "python": place["python"],
         "packages": packages,
         "platform": f"{place['platform']}, {place['processors']} processors, {facts.get('threads', DASH)} threads",
     }
     return Table(("", ""), tuple((name, str(value)) for name, value in rows.items() if value not in ("", None)))
+
+
+def seats(workers: Sequence[Mapping[str, Any]]) -> str:
+    """Where the workers compute; hosts that are alike stand together.
+
+    Example:
+        >>> seats([{"rank": rank, "host": "ab"[rank // 2], "device": f"cuda:{rank % 2}"} for rank in range(4)])
+        '4 on 2 hosts: a, b: cuda:0, cuda:1'
+    """
+    hosts: dict[str, Counter[str]] = {}
+    for seat in workers:
+        hosts.setdefault(seat["host"], Counter())[seat["device"]] += 1
+    alike: dict[str, list[str]] = {}
+    for host, devices in hosts.items():
+        text = ", ".join(f"{count} x {device}" if count > 1 else device for device, count in devices.items())
+        alike.setdefault(text, []).append(host)
+    where = "; ".join(f"{', '.join(names)}: {text}" for text, names in alike.items())
+    return f"{len(workers)} on {len(hosts)} {'host' if len(hosts) == 1 else 'hosts'}: {where}" if workers else ""
 
 
 def _both(summary: Summary) -> str:

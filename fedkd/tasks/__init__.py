@@ -7,7 +7,7 @@ from fedkd.tasks.least_squares import LeastSquares
 from fedkd.tasks.logistic import Logistic
 from fedkd.tasks.supervised import Supervised
 from fedkd.tasks.targets import distillation_loss, target, taus
-from fedkd.tasks.teachers import CachedLogits, FittedTeacher, GlobalModel, Local, Pretrained, Teacher
+from fedkd.tasks.teachers import CachedLogits, FittedTeacher, GlobalModel, Lesson, Local, Pretrained, Shelf, Teacher
 
 __all__ = [
     "Batch",
@@ -16,11 +16,13 @@ __all__ = [
     "Distillation",
     "FittedTeacher",
     "GlobalModel",
+    "Lesson",
     "LeastSquares",
     "Local",
     "Logistic",
     "Optimum",
     "Pretrained",
+    "Shelf",
     "Supervised",
     "Task",
     "Teacher",

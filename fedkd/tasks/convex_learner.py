@@ -41,6 +41,12 @@ class ConvexLearner(Learner):
         self.vector = torch.zeros(common.x.shape[1], dtype=torch.float64)
         self.parameters, self.names = [self.vector], ("weights",)
 
+    def on(self, device: str) -> Learner:
+        """Another vector; closed forms in float64 stay on the CPU."""
+        learner = ConvexLearner(self.task, self.common)
+        learner.load(self.vector)
+        return learner
+
     def gradients(self, batch: Batch) -> list[Tensor]:
         """The closed-form gradient."""
         return [self.task.gradient(self.vector, batch.x, batch.y)]

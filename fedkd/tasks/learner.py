@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,10 @@ class Learner(ABC):
         self.vector.copy_(x)
 
     @abstractmethod
+    def on(self, device: str) -> Learner:
+        """A learner of its own on a device, with the same parameters."""
+
+    @abstractmethod
     def gradients(self, batch: Batch) -> list[Tensor]:
         """Gradients at the resident parameters, one per entry of ``parameters``."""
 
@@ -74,6 +79,10 @@ class NetworkLearner(Learner):
         self.names, parameters = zip(*module.named_parameters(), strict=True)
         self.parameters = list(parameters)
         self._outputs: list[Tensor] = []
+
+    def on(self, device: str) -> Learner:
+        """Copy the network."""
+        return NetworkLearner(copy.deepcopy(self.module).to(device), self.task)
 
     def gradients(self, batch: Batch) -> list[Tensor]:
         """One forward and one backward pass."""

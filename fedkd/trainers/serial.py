@@ -58,6 +58,13 @@ class Serial:
             if value < 0:
                 raise ConfigurationError(f"Serial: {name}={value} is negative; choose 0 for no limit")
 
+    def work(self, samples: int) -> int:
+        """Samples that a client with so many goes through in a round: what its time is predicted from."""
+        size = self.batch_size or max(samples, 1)
+        epochs, rest = divmod(self.batches, -(-samples // size) or 1)
+        cut_short = self.batches and epochs < self.epochs
+        return epochs * samples + rest * size if cut_short else self.epochs * samples
+
     def train(self, learner: Learner, solver: Solver, x: Tensor, samples: Samples, key: Key) -> Update:
         """Load x [d], train on a client's samples, and return its update and its report on the last epoch."""
         learner.load(x)

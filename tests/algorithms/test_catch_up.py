@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from fedkd.algorithms import Sgd
 from fedkd.clients import Participation
 from fedkd.federation import run
 from fedkd.messages import Kind, Message
@@ -28,14 +29,15 @@ class Absent(Participation):
 
 def returning(name, gap):
     """The messages to client 0 when it comes back, and the state of both ends after it has read them."""
-    whole, model = federation(Case(name, participation=Absent(gap), workers=CLIENTS, dim=DIM, samples=SAMPLES))
+    case = Case(name, participation=Absent(gap), workers=CLIENTS, dim=DIM, samples=SAMPLES, server=Sgd(0.01))
+    whole, model = federation(case)
     algorithm, executor = whole.algorithm, whole.executor
     state = algorithm.start(model + 1)
     for round_ in range(gap + 2):
         cohort = tuple(range(CLIENTS)) if round_ in (0, gap + 1) else tuple(range(1, CLIENTS))
         broadcast, state = algorithm.broadcast(state, cohort)
         held = state
-        replies = [Message.unpack(reply.data) for reply in executor.exchange(broadcast)]
+        replies = [Message.unpack(reply.data) for reply in executor.exchange(broadcast, tuple).replies]
         state = algorithm.aggregate(state, replies)
     return broadcast, held, executor.workers[0]
 
@@ -68,7 +70,7 @@ def test_an_uncompressed_downlink_needs_no_catching_up(name):
 
 
 def test_history_is_bounded_by_the_size_of_the_model():
-    whole, model = federation(Case("mcm", dim=DIM, samples=SAMPLES))
+    whole, model = federation(Case("mcm", dim=DIM, samples=SAMPLES, server=Sgd(0.01)))
     for state, _ in run(whole, whole.algorithm.start(model), 60):
         assert sum(map(len, state.downlink.history)) <= 4 * DIM
     assert len(state.downlink.history) > 3

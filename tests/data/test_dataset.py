@@ -59,3 +59,13 @@ def test_hash_changes_with_every_part(other: Dataset) -> None:
 def test_hash_does_not_depend_on_strides() -> None:
     transposed = Split(SPLIT.x.t().contiguous().t(), SPLIT.y)
     assert replace(DATASET, train=transposed).sha256() == DATASET.sha256()
+
+
+def test_a_set_goes_to_a_device_as_a_whole_and_stays_where_it_was() -> None:
+    there = DATASET.on(torch.float64)  # Stands for a device: it shows in whatever has been moved.
+    splits = (there.train, there.test, there.public)
+    assert {tensor.dtype for split in splits for tensor in (split.x, split.y)} == {torch.float64}
+    assert [split.x.shape for split in splits] == [split.x.shape for split in (SPLIT, DATASET.test, EMPTY)]
+    assert (there.name, there.classes, there.owner) == (DATASET.name, DATASET.classes, DATASET.owner)
+    assert (SPLIT.x.dtype, SPLIT.y.dtype) == (torch.float32, torch.int64)
+    assert DATASET.on("cpu").sha256() == DATASET.sha256()

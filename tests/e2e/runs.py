@@ -21,7 +21,7 @@ assert torch.__version__, "loaded here, so that the command line has nothing lef
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ("data=digits", "data.samples=160", "data.public=100", "data.test=100")
-SMALL = ("clients=4", "rounds=2", "threads=1", "trainer.epochs=1", "recorder=quiet")
+SMALL = ("clients=4", "rounds=2", "threads=1", "trainer.epochs=1", "recorder=quiet", "executor=local")
 STUDENT = ("model.hidden=[8]",)
 TEACHER = (
     "teacher.epochs=1",
@@ -50,9 +50,9 @@ def run(folder: Path, overrides: Sequence[str]) -> Outcome:
     return execute(Job(settings, folder, values, overrides))
 
 
-def resume(folder: Path, rounds: int) -> Outcome:
-    """Go on with a run."""
-    return run(folder, [f"resume={folder}", f"rounds={rounds}"])
+def resume(folder: Path, rounds: int, *elsewhere: str) -> Outcome:
+    """Go on with a run, perhaps under another executor."""
+    return run(folder, [f"resume={folder}", f"rounds={rounds}", *elsewhere])
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from fedkd import federation
 from fedkd.build import build
-from fedkd.executors import InProcess, Reply, Worker
+from fedkd.clients import Memory
+from fedkd.executors import Exchange, InProcess, Worker
+from fedkd.executors.executor import Refresh
 from fedkd.messages import Broadcast
 from fedkd.records import RoundReport
 from tests.e2e.runs import SUPERVISED, TINY, settings_of
@@ -26,21 +29,24 @@ class Counting(InProcess):
     returned: list[int] = field(default_factory=list)
     clients: list[int] = field(default_factory=list)
 
-    def exchange(self, broadcast: Broadcast) -> Sequence[Reply]:
+    def __post_init__(self) -> None:
+        super().__init__(self.inner)
+
+    def exchange(self, broadcast: Broadcast, refresh: Refresh) -> Exchange:
         self.delivered.append(sum(len(data) for client in broadcast.cohort for data in broadcast.to(client)))
         self.clients.append(len(broadcast.cohort))
-        replies = InProcess(self.inner).exchange(broadcast)
-        self.returned.append(sum(len(reply.data) for reply in replies))
-        return replies
+        exchange = super().exchange(broadcast, refresh)
+        self.returned.append(sum(len(reply.data) for reply in exchange.replies))
+        return exchange
 
 
 def counted(overrides: Sequence[str]) -> tuple[Counting, list[RoundReport]]:
     """The counts at delivery, and the reports of the same rounds."""
-    settings = settings_of([*overrides, "rounds=3"])
+    settings = replace(settings_of([*overrides, "rounds=3"]), store=Memory())
     setup = build(settings, lambda _: None)
-    counting = Counting(setup.federation.executor.workers)
-    watched = replace(setup.federation, executor=counting)
-    start = watched.algorithm.start(setup.model)
+    counting = Counting([setup.worker("cpu", Path())])
+    watched = replace(setup.open(Path(), {}), executor=counting)
+    start = setup.algorithm.start(setup.model)
     return counting, [report for _, report in federation.run(watched, start, settings.rounds)]
 
 

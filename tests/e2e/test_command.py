@@ -14,7 +14,8 @@ from tests.e2e.runs import ROOT, SUPERVISED, TINY, command, manifest_of, rounds_
 
 pytestmark = pytest.mark.e2e
 
-FILES = {"manifest.json", "config.yaml", "metrics.jsonl", "checkpoint.safetensors", "model.safetensors", "report.html"}
+FILES = {"manifest.json", "config.yaml", "metrics.jsonl", "checkpoint.safetensors", "model.safetensors"}
+FILES |= {"timeline.jsonl", "report.html"}
 TINY_GROUPS = ("data.groups=2", "data.classes_per_group=2", "data.samples_per_class=20", "data.public_per_class=10")
 
 
@@ -156,7 +157,8 @@ def test_a_run_that_diverges_says_which_client_and_leaves_its_folder(
     overrides = (*SUPERVISED, "solver.learning_rate=1e38", f"folder={tmp_path}", "name=wild")
     assert command(monkeypatch, *overrides) == 1
     said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert re.match(r"client \d+, round \d+: ", said)
+    *trace, line = said.splitlines()
+    assert trace[0].startswith("Traceback")
+    assert re.match(r"client \d+, round \d+: ", line)
     manifest = manifest_of(tmp_path / "wild")
-    assert (manifest["reason"], manifest["message"]) == ("failed", said.strip())
+    assert (manifest["reason"], manifest["message"]) == ("failed", line)

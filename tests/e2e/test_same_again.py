@@ -52,11 +52,11 @@ def test_a_run_that_kept_nothing_begins_again(tmp_path: Path) -> None:
 
 def test_resuming_after_the_last_round_changes_nothing(tmp_path: Path) -> None:
     before = run(tmp_path, SUPERVISED)
-    content = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    content = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     after = resume(tmp_path, 2)
     assert after.model_sha256 == before.model_sha256
     assert "raise rounds" in after.message
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == content
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == content
 
 
 def test_a_resumed_run_keeps_its_configuration(tmp_path: Path) -> None:

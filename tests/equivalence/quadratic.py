@@ -6,11 +6,10 @@ import numpy as np
 import torch
 
 from fedkd.algorithms import Algorithm, Context, Row, Sgd, assemble
-from fedkd.build import make_worker
-from fedkd.clients import Full
+from fedkd.clients import Full, MemoryStore
 from fedkd.data import Split
-from fedkd.evaluation import Evaluator
-from fedkd.executors import InProcess
+from fedkd.evaluation import Evaluation
+from fedkd.executors import InProcess, Worker
 from fedkd.executors.worker import Workshop
 from fedkd.federation import Federation
 from fedkd.links import ErrorFeedback, Link, NoMemory, Shift
@@ -65,6 +64,7 @@ class Case:
     uplink: Link | None = None
     downlink: Link | None = None
     workers: int = 1
+    reduces: bool = False
     seed: int = SEED
     dim: int = DIM
     samples: int = SAMPLES
@@ -95,8 +95,10 @@ def federation(case: Case) -> tuple[Federation, torch.Tensor]:
     context = Context(case.seed, RUN, case.dim, (case.samples,) * CLIENTS, probability)
     algorithm = assemble(row, case.uplink or uplink, case.downlink or downlink, case.server, context)
     algorithm = altered(algorithm, case)
-    shop = Workshop(learner, case.trainer, case.solver, train, parts, None, algorithm.uplink.link, case.seed, RUN)
-    executor = InProcess([make_worker(algorithm, shop) for _ in range(case.workers)])
-    evaluator = Evaluator(learner, train, task.metrics, every=1, rounds=10**9)
-    whole = Federation(algorithm, case.participation, executor, evaluator, case.seed, RUN, CLIENTS)
+    uplink = algorithm.uplink
+    shop = Workshop(learner, case.trainer, case.solver, train, train, parts, None, uplink.link, case.seed, RUN)
+    adder = uplink if case.reduces else None
+    executor = InProcess([Worker(shop, algorithm.receiver(), MemoryStore(), adder) for _ in range(case.workers)])
+    evaluation = Evaluation(task.metrics, every=1, rounds=10**9)
+    whole = Federation(algorithm, case.participation, executor, evaluation, case.seed, RUN, CLIENTS)
     return whole, torch.zeros(case.dim, dtype=torch.float64)

@@ -23,7 +23,7 @@ def case_of(name, start, **changes):
 
 
 def client_memory(worker, client, link):
-    memory = worker.store[client].uplink
+    memory = worker.store.before(client, ROUNDS).uplink
     return torch.zeros(DIM, dtype=torch.float64) if memory is None else memory
 
 
@@ -38,8 +38,9 @@ def test_downlink_memories_are_equal_after_every_round(name, start, participatio
         for client in report.cohort:
             worker = whole.executor.workers[client]
             if sent_to == "each":
-                assert torch.equal(worker.store[client].downlink, state.downlink.own[client][0])
-                assert worker.store[client].received == state.downlink.own[client][1]
+                kept = worker.store.before(client, ROUNDS)
+                assert torch.equal(kept.downlink, state.downlink.own[client][0])
+                assert kept.received == state.downlink.own[client][1]
             elif compresses == "model" and whole.algorithm.downlink.link.remembers:
                 assert torch.equal(worker.receiver.state.memory, state.downlink.memory)
                 assert worker.receiver.state.version == state.downlink.version
@@ -102,7 +103,7 @@ def test_a_gap_is_refused_never_silent():
     _, state = algorithm.broadcast(state, (0,))
     second, state = algorithm.broadcast(state, (0,))
     with pytest.raises(StaleMemoryError, match="changes version 1, here is 0"):
-        worker.receiver.read(0, second.shared)
+        worker.receiver.hear(second.shared)
 
 
 def test_both_ends_derive_one_rate():

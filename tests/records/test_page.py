@@ -10,7 +10,9 @@ from importlib import util
 import pytest
 
 from fedkd.errors import ConfigurationError
-from fedkd.records import Manifest, write_report
+from fedkd.records import History, Manifest, Outcome, Placement, Timeline, write_report
+from fedkd.records.page import clients_on_workers
+from fedkd.records.tables import provenance
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 
@@ -126,6 +128,61 @@ def test_a_run_that_has_not_begun_a_round_has_a_page(tmp_path, make_info):
 
 def test_a_run_that_diverged_has_a_page(tmp_path, leave, diverged):
     assert "nan" in " ".join(Page(write_report(leave(tmp_path, rounds=diverged)).read_text()).words)
+
+
+@pytest.fixture
+def leave_timeline(make_info, reports):
+    """Leave a timeline behind: every client takes a second, but the last one of round 2 takes three."""
+
+    def leave_timeline(folder, workers: int) -> None:
+        recorder = Timeline()
+        recorder.start(make_info(folder))
+        for one, last in zip(reports, (1.0, 3.0, 1.0), strict=True):
+            ends = [1.0] * (workers - 1) + [last]
+            bars = [Placement(10 + worker, worker, 0.0, end, 1.5) for worker, end in enumerate(ends)]
+            recorder.record(replace(one, placements=tuple(bars)))
+        recorder.finish(Outcome("finished", len(reports), 1.5, "a" * 64, ""))
+
+    return leave_timeline
+
+
+def test_clients_on_workers_are_shown_for_the_last_round_and_the_one_that_waited_most(tmp_path, leave, leave_timeline):
+    leave_timeline(leave(tmp_path), 2)
+    page = Page(write_report(tmp_path).read_text())
+    assert page.tags.count("figure") == 3 + 5 + 1 + 2
+    assert "Clients on workers" in page.words
+    last = page.words.index("Round 3, the last: 2 clients in 1.00 s, 0.0 % idle")
+    assert last < page.words.index("Round 2, the largest idle share: 2 clients in 3.00 s, 33.3 % idle")
+    assert "client 11: 3.00 s, predicted 1.50 s" in page.words
+    row = [word for word in page.words if word.strip()]
+    row = row[row.index("median prediction error") + 1 :]
+    assert row[:6] == ["2", "3", "1.67 s", "11.1 %", "50.0 %", "50.0 %"]
+
+
+def test_one_picture_is_enough_where_the_last_round_waited_most(tmp_path, leave_timeline):
+    leave_timeline(tmp_path, 2)
+    path = tmp_path / "timeline.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    assert len(clients_on_workers(tmp_path).pictures) == 1
+
+
+def test_with_one_worker_there_is_no_picture_but_the_row(tmp_path, leave_timeline):
+    leave_timeline(tmp_path, 1)
+    shown = clients_on_workers(tmp_path)
+    assert shown.pictures == []
+    assert shown.table.rows[0][:4] == ("1", "3", "1.67 s", "0.0 %")
+
+
+def test_without_a_timeline_nothing_is_said_of_workers(tmp_path, text):
+    assert clients_on_workers(tmp_path) is None
+    assert "Clients on workers" not in text
+
+
+def test_a_run_says_where_its_workers_were(tmp_path, leave):
+    run = History.read(leave(tmp_path))
+    assert "workers" not in dict(provenance(run).rows)
+    run.manifest["facts"]["workers"] = [{"rank": rank, "host": "a", "device": "cpu"} for rank in range(2)]
+    assert dict(provenance(run).rows)["workers"] == "2 on 1 host: a: 2 x cpu"
 
 
 def test_many_clients_make_no_large_page(tmp_path, leave):

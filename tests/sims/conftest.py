@@ -14,6 +14,7 @@ OVERRIDES = (
     "partitioner=iid",
     "teacher.epochs=1",
     "recorder=quiet",
+    "executor=local",
 )
 
 

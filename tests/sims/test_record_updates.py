@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 import torch
 
 from fedkd.build import build
+from fedkd.clients import Memory
 from fedkd.compose import compose
 from fedkd.configuration import Settings
 from fedkd.errors import ConfigurationError
+from fedkd.executors import Local
 from fedkd.federation import run
 from fedkd_compression import Key, SubtractiveDither, compress
 from sims.record_updates import Moment, Recorded, Shelf, main, record
@@ -27,27 +30,28 @@ def settings(overrides: tuple[str, ...]) -> Settings:
 
 def test_the_first_update_is_recorded_as_it_is_and_the_next_without_the_memory(settings: Settings) -> None:
     moments = [Moment(0, 1), Moment(1, 1)]
-    (first, second), setup = record(settings, moments)
-    link, dim = setup.federation.algorithm.uplink.link, len(setup.model)
+    (first, second), setup, federation = record(settings, moments)
+    link, dim = setup.algorithm.uplink.link, len(setup.model)
     assert first.shape == second.shape == (dim,)
-    worker = setup.federation.executor.workers[0]
+    worker = federation.executor.workers[0]
     change = [
         compress(link.operator, vector[None], Key.of(settings.seed, "uplink", *moment))[1][0]
         for vector, moment in zip((first, second), moments, strict=True)
     ]
     # h_2 = rate (C(x_1) + C(x_2 - h_1)) is what the client remembers.
     expected = (change[0] * link.rate).add(change[1], alpha=link.rate)
-    assert torch.equal(worker.store[1].uplink, expected)
+    assert torch.equal(worker.store.before(1, 2).uplink, expected)
 
 
 def test_the_run_is_the_same_as_without_a_recorder(settings: Settings) -> None:
-    _, recorded = record(settings, [Moment(1, 0)])
-    plain = build(settings, lambda _: None)
-    for _ in run(plain.federation, plain.federation.algorithm.start(plain.model), 2):
+    _, _, recorded = record(settings, [Moment(1, 0)])
+    plain = build(replace(settings, executor=Local(), store=Memory()), lambda _: None)
+    federation = plain.open(Path(), {})
+    for _ in run(federation, plain.algorithm.start(plain.model), 2):
         pass
-    stores = [setup.federation.executor.workers[0].store for setup in (recorded, plain)]
+    stores = [each.executor.workers[0].store for each in (recorded, federation)]
     for client in range(settings.clients):
-        assert torch.equal(stores[0][client].uplink, stores[1][client].uplink)
+        assert torch.equal(*(store.before(client, 2).uplink for store in stores))
 
 
 def test_a_recorded_operator_is_the_operator() -> None:

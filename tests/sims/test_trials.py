@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -26,12 +28,13 @@ def numbers(trial: Trial) -> Trial:
     return replace(trial, seconds=0.0)
 
 
-def test_a_trial_is_the_run_that_the_configuration_describes(small: Ground, overrides: tuple[str, ...]) -> None:
+def test_a_trial_is_the_run_that_the_configuration_describes(
+    small: Ground, overrides: tuple[str, ...], tmp_path: Path
+) -> None:
     settings = Settings.of(compose(overrides))
     setup = build(replace(settings, data=HeldOut(settings.data, 200)), lambda _: None)
-    reports = [
-        report for _, report in run(setup.federation, setup.federation.algorithm.start(setup.model), settings.rounds)
-    ]
+    start = setup.algorithm.start(setup.model)
+    reports = [report for _, report in run(setup.open(tmp_path, {}), start, settings.rounds)]
     found = trial(small, small.task)
     assert found.accuracy == pytest.approx(sum(report.metrics["accuracy"] for report in reports[-3:]) / 3)
     assert found.bytes_up == sum(report.bytes_up for report in reports)
@@ -65,9 +68,9 @@ def test_the_test_split_is_measured_only_when_revealed(small: Ground, overrides:
 def test_teacher_quality_is_that_of_its_logits(small: Ground) -> None:
     found = teacher_quality(small)
     setup = build(small.settings, lambda _: None)
-    logits = setup.federation.executor.workers[0].workshop.logits
-    assert logits is not None
-    answers = torch.cat([logits(client) for client in range(4)]).softmax(-1)
+    teacher = setup.teacher(setup.data)
+    assert teacher is not None
+    answers = torch.cat([teacher.logits(client, torch.nn.Identity()) for client in range(4)]).softmax(-1)
     labels = torch.cat([setup.data.train.y[torch.as_tensor(part)] for part in setup.parts])
     assert found["confidence"] == pytest.approx(answers.amax(-1).mean().item(), abs=1e-6)
     assert found["accuracy"] == pytest.approx((answers.argmax(-1) == labels).double().mean().item())

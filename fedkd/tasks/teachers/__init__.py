@@ -2,7 +2,9 @@
 
 from fedkd.tasks.teachers.base import CachedLogits, FittedTeacher, Teacher
 from fedkd.tasks.teachers.global_model import GlobalModel
+from fedkd.tasks.teachers.lesson import Lesson
 from fedkd.tasks.teachers.local import Local
 from fedkd.tasks.teachers.pretrained import Pretrained
+from fedkd.tasks.teachers.shelf import Shelf
 
-__all__ = ["CachedLogits", "FittedTeacher", "GlobalModel", "Local", "Pretrained", "Teacher"]
+__all__ = ["CachedLogits", "FittedTeacher", "GlobalModel", "Lesson", "Local", "Pretrained", "Shelf", "Teacher"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fedkd.data.dataset import Dataset
+    from fedkd.tasks.teachers.lesson import Lesson
     from fedkd_compression.keys import Key
 
 
 class FittedTeacher(ABC):
-    """A teacher that is ready to answer. Its network and its logits never leave the process."""
+    """A teacher that is ready to answer. Its network and its logits never enter a message."""
 
     @abstractmethod
     def logits(self, client: int, received: torch.nn.Module) -> Tensor:
@@ -40,14 +41,26 @@ class FittedTeacher(ABC):
 class Teacher(ABC):
     """Where teacher logits come from: a frozen value without state."""
 
+    learns: ClassVar[Literal["before", "with clients", "never"]]
+    """When it trains: before the first round, once for all clients (``learn``); with a client's first round; never."""
+
+    def learn(self, data: Dataset, key: Key) -> Lesson:
+        """Train on data.public; a function of the data and the key alone.
+
+        Raises:
+            ConfigurationError: the data cannot serve this teacher, or the training diverged.
+        """
+        raise NotImplementedError(f"{type(self).__name__} learns nothing beforehand")
+
     @abstractmethod
-    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key) -> FittedTeacher:
-        """Make the teacher ready: training happens here, or at the first use of a client.
+    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key, lesson: Lesson | None = None) -> FittedTeacher:
+        """Make the teacher ready; one that learns before does it now, unless it is given its lesson.
 
         Args:
-            data: The data set with its public samples and its test split.
+            data: The data set with its public samples and its test split, on the device of the clients.
             parts: Indices of every client's training samples.
             key: The stream of the teacher; equal keys give equal teachers.
+            lesson: What ``learn`` gave for the same data and key.
 
         Raises:
             ConfigurationError: the data cannot serve this teacher.

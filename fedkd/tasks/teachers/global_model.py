@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fedkd.data.dataset import Dataset, Split
+    from fedkd.tasks.teachers.lesson import Lesson
     from fedkd_compression.keys import Key
 
 
@@ -27,7 +28,9 @@ class GlobalModel(Teacher):
     In the first rounds it knows nothing yet: the diagnostics then show an entropy near log C.
     """
 
-    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key) -> FittedTeacher:
+    learns = "never"
+
+    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key, lesson: Lesson | None = None) -> FittedTeacher:
         """Nothing to train.
 
         Raises:

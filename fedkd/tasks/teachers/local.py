@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fedkd.data.dataset import Dataset
+    from fedkd.tasks.teachers.lesson import Lesson
     from fedkd_compression.keys import Key
 
 TEST_SAMPLES = 1000
@@ -42,10 +43,12 @@ class Local(Teacher):
     learning_rate: float
     threads: int
 
+    learns = "with clients"
+
     def __post_init__(self) -> None:
         self._recipe()
 
-    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key) -> FittedTeacher:
+    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key, lesson: Lesson | None = None) -> FittedTeacher:
         """Nothing is trained yet: see ``FittedLocal.logits``.
 
         Raises:

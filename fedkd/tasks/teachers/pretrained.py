@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fedkd.errors import ConfigurationError
 from fedkd.models.base import Model
 from fedkd.tasks.teachers.base import CachedLogits, FittedTeacher, Teacher, require_classes
+from fedkd.tasks.teachers.lesson import Lesson
 from fedkd.tasks.teachers.training import Recipe, measured_accuracy, pinned_threads, predict
 
 if TYPE_CHECKING:
@@ -42,13 +43,15 @@ class Pretrained(Teacher):
     learning_rate: float
     threads: int
 
+    learns = "before"
+
     def __post_init__(self) -> None:
         self._recipe()
 
-    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key) -> FittedTeacher:
+    def learn(self, data: Dataset, key: Key) -> Lesson:
         """Train on data.public and compute the logits of all training samples.
 
-        Its summary has the accuracy on up to 2,000 test samples.
+        The facts have the accuracy on up to 2,000 test samples.
 
         Raises:
             ConfigurationError: no public samples, no classes, or the training diverged.
@@ -60,9 +63,16 @@ class Pretrained(Teacher):
             )
         network = self._recipe().train(data.public, data.classes, key)
         with pinned_threads(self.threads):
-            table = predict(network, data.train.x)
-            facts = measured_accuracy(network, data.test, TEST_SAMPLES)
-        return CachedLogits(table, parts, facts)
+            return Lesson(predict(network, data.train.x), measured_accuracy(network, data.test, TEST_SAMPLES))
+
+    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key, lesson: Lesson | None = None) -> FittedTeacher:
+        """Hold the lesson ready.
+
+        Raises:
+            ConfigurationError: as ``learn``, where the lesson is not given.
+        """
+        learned = self.learn(data, key) if lesson is None else lesson
+        return CachedLogits(learned.table.to(data.train.x.device), parts, learned.facts)
 
     def _recipe(self) -> Recipe:
         return Recipe("Pretrained", self.model, self.epochs, self.batch_size, self.learning_rate, self.threads)

@@ -1,0 +1,49 @@
+"""A client's state as bytes that check themselves: how it moves between processes.
+
+Layout, little endian: client 4 | sent 4 | received 4 | dimension 4 | bytes of either vector 8, 8 | checksum 4 | vectors
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+from fedkd import vectors
+from fedkd.clients.store import ClientState
+from fedkd_compression import WireError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_HEAD = struct.Struct("<IIIIQQ")
+_CHECKSUM = struct.Struct("<I")
+
+
+def pack_state(client: int, state: ClientState) -> bytes:
+    """The bytes of one client's state."""
+    both = (state.uplink, state.downlink)
+    dim = max(0 if vector is None else len(vector) for vector in both)
+    packed = [b"" if vector is None else vectors.pack(vector) for vector in both]
+    head = _HEAD.pack(client, state.sent, state.received, dim, *map(len, packed))
+    return b"".join((head, _CHECKSUM.pack(zlib.crc32(head)), *packed))
+
+
+def unpack_state(data: bytes | memoryview) -> tuple[int, ClientState]:
+    """The client and its state.
+
+    Raises:
+        WireError: the bytes are damaged.
+    """
+    start = _HEAD.size + _CHECKSUM.size
+    if len(data) < start or zlib.crc32(data[: _HEAD.size]) != _CHECKSUM.unpack_from(data, _HEAD.size)[0]:
+        raise WireError("client state: head damaged or cut off")
+    client, sent, received, dim, up, down = _HEAD.unpack_from(data)
+    if len(data) != start + up + down:
+        raise WireError(f"client state: {len(data)} bytes, not {start + up + down}")
+    rest = memoryview(data)[start:]
+    return client, ClientState(_vector(rest[:up], dim), sent, _vector(rest[up:], dim), received)
+
+
+def _vector(data: memoryview, dim: int) -> Tensor | None:
+    return vectors.unpack(data, dim) if data else None

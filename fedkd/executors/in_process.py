@@ -1,0 +1,96 @@
+"""Everything in this process, one client after another: also the executor to debug with."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedkd.algorithms import Partial
+from fedkd.clients import ClientState
+from fedkd.executors.executor import ClientError, Exchange, Executor, ExecutorChoice, Refresh, Site
+from fedkd.executors.placement import Seat, local_devices
+from fedkd.executors.worker import Reply, Worker
+from fedkd.messages import Broadcast
+from fedkd.records.report import Placement
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Local(ExecutorChoice):
+    """One worker in this process, on its first GPU if it has one."""
+
+    def start(self, site: Site) -> Executor:
+        """One worker."""
+        device = next(iter(local_devices()), "cpu")
+        return InProcess([site.make_worker(device)], device)
+
+
+class InProcess(Executor):
+    """Workers in this process; client i always goes to worker i mod the number of workers."""
+
+    def __init__(self, workers: Sequence[Worker], device: str = "cpu") -> None:
+        self.workers = workers
+        self._device = device
+        self._fresh = True
+        self._committed = 0
+
+    def exchange(self, broadcast: Broadcast, refresh: Refresh) -> Exchange:
+        """Run the cohort in order."""
+        messages = refresh() if self._fresh else ()
+        for worker in self.workers:
+            worker.begin(messages, self._committed)
+        self._fresh = False
+        began, replies, placements = time.perf_counter(), [], []
+        for client in broadcast.cohort:
+            start = time.perf_counter() - began
+            replies.append(self._run(broadcast, client))
+            end = time.perf_counter() - began
+            placements.append(Placement(client, client % len(self.workers), start, end, None))
+        return Exchange(replies, self._summed(), tuple(placements))
+
+    def evaluate(self, model: Tensor) -> dict[str, float]:
+        """By the first worker."""
+        return self.workers[0].evaluate(model)
+
+    def commit(self, round_: int) -> Mapping[int, ClientState]:
+        """Of all workers."""
+        self._committed = round_
+        states: dict[int, ClientState] = {}
+        for worker in self.workers:
+            states |= worker.commit(round_)
+        return states
+
+    def restore(self, round_: int, states: Mapping[int, ClientState]) -> None:
+        """To the workers whose clients they are."""
+        self._committed, count = round_, len(self.workers)
+        for number, worker in enumerate(self.workers):
+            worker.restore(round_, {client: state for client, state in states.items() if client % count == number})
+
+    @property
+    def seats(self) -> Sequence[Seat]:
+        """All here."""
+        return [Seat(number, "here", self._device) for number, _ in enumerate(self.workers)]
+
+    def close(self) -> None:
+        """Close the stores."""
+        for worker in self.workers:
+            worker.store.close()
+
+    def _summed(self) -> Partial | None:
+        partials = [partial for worker in self.workers if (partial := worker.summed()) is not None]
+        for other in partials[1:]:
+            partials[0].merge(other)
+        return partials[0] if partials else None
+
+    def _run(self, broadcast: Broadcast, client: int) -> Reply:
+        worker = self.workers[client % len(self.workers)]
+        try:
+            return worker.run(broadcast.round, client, broadcast.to(client))
+        except (Exception, SystemExit) as error:
+            where = f"client {client}, round {broadcast.round}"
+            raise ClientError(f"{where}: {type(error).__name__}: {error}", traceback.format_exc()) from error

@@ -1,0 +1,55 @@
+"""Local worker processes: the executor of a machine with several cores or GPUs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from fedkd.errors import ConfigurationError
+from fedkd.executors import forks
+from fedkd.executors.executor import Executor, ExecutorChoice, Site
+from fedkd.executors.lines import Line
+from fedkd.executors.loop import enter
+from fedkd.executors.placement import Seat, local_devices, place, worker_count
+from fedkd.executors.pool import Pool
+
+
+@dataclass(frozen=True)
+class Processes(ExecutorChoice):
+    """Workers forked from this process; one that dies is replaced, and its clients are run again.
+
+    Args:
+        workers: how many; "auto": one for every core, or ``workers_per_gpu`` for every GPU; at most the cohort.
+        workers_per_gpu: how many may share a GPU; "auto": one when workers is "auto", else any number.
+    """
+
+    workers: int | Literal["auto"]
+    workers_per_gpu: int | Literal["auto"]
+
+    def __post_init__(self) -> None:
+        if self.workers != "auto" and self.workers < 1:
+            raise ConfigurationError(f"Processes: workers={self.workers} is below 1; choose workers = auto")
+
+    def start(self, site: Site) -> Executor:
+        """Fork the workers."""
+        site.rehearse()
+        devices = local_devices()
+        count = worker_count(self.workers, devices, self.workers_per_gpu, cores(), site.cohort)
+        host = socket.gethostname()
+        seats = place([host] * count, {host: devices}, self.workers_per_gpu)
+        return Pool(forks.ForkHub(seats, lambda seat, line: self._enter(site, seat, line)), site)
+
+    def aside(self, work: Callable[[], bytes]) -> bytes:
+        """In a process of its own: workers must be forked from one that has never trained."""
+        return forks.aside(work)
+
+    def _enter(self, site: Site, seat: Seat, line: Line) -> None:
+        enter(lambda: site.make_worker(seat.device), line)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

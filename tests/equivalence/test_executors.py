@@ -1,0 +1,110 @@
+"""The same bits wherever clients are trained: any executor, any number of workers, any store, with and without sums."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.runs import SUPERVISED, TINY, resume, rounds_of, run
+
+pytestmark = pytest.mark.e2e
+
+SIZE = ("clients=6", "rounds=3")
+PARTIAL = ("participation=bernoulli", "participation.p=0.5")
+CONFIGURATIONS = {
+    "main job": (*TINY, *SIZE),
+    "artemis": (*SUPERVISED, *SIZE, "algorithm=artemis"),
+    "dore": (*SUPERVISED, *SIZE, "algorithm=dore", "server=momentum"),
+    "rand_mcm": (*SUPERVISED, *SIZE, "algorithm=rand_mcm", *PARTIAL),
+    "PP1": (*SUPERVISED, *SIZE, "algorithm.estimator=PP1", *PARTIAL),
+    "doublesqueeze": (*SUPERVISED, *SIZE, "algorithm=doublesqueeze", *PARTIAL),
+}
+REDUCED = "reduce_from=1"
+"""Workers add up their clients' updates."""
+WAYS = [
+    (name, workers, store, reduced)
+    for name, workers, store, reduced in itertools.product(
+        CONFIGURATIONS, (1, 2, 4), ("folder", "memory"), (False, True)
+    )
+]
+SAMPLE = [
+    ("main job", 2, "folder", False),
+    ("main job", 4, "memory", True),
+    ("artemis", 1, "folder", False),
+    ("dore", 4, "folder", False),
+    ("rand_mcm", 2, "memory", False),
+    ("PP1", 4, "memory", False),
+    ("PP1", 2, "folder", True),
+    ("doublesqueeze", 2, "folder", False),
+]
+"""Every configuration, number of workers, store and way to add, and most pairs of these."""
+
+Reference = Callable[[str], tuple[Path, str]]
+
+
+def processes(workers: int, store: str | None = None, reduced: bool = False) -> list[str]:
+    """What is overridden for these workers."""
+    stores = [] if store is None else [f"store={store}"]
+    return ["executor=processes", f"executor.workers={workers}", *stores, *[REDUCED] * reduced]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """Folder and final model of a configuration's run in this process alone, where the server adds."""
+    done: dict[str, tuple[Path, str]] = {}
+
+    def of(name: str) -> tuple[Path, str]:
+        if name not in done:
+            folder = tmp_path_factory.mktemp("local") / "run"
+            done[name] = folder, run(folder, [*CONFIGURATIONS[name], "executor=local"]).model_sha256
+        return done[name]
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("name", "workers", "store", "reduced"),
+    [pytest.param(*way, marks=[] if way in SAMPLE else pytest.mark.exhaustive) for way in WAYS],
+)
+def test_processes_give_the_bits_of_one(
+    name: str, workers: int, store: str, reduced: bool, reference: Reference, tmp_path: Path
+) -> None:
+    alone, digest = reference(name)
+    outcome = run(tmp_path, [*CONFIGURATIONS[name], *processes(workers, store, reduced)])
+    assert (outcome.reason, outcome.model_sha256) == ("finished", digest)
+    assert rounds_of(tmp_path) == rounds_of(alone)
+    assert (tmp_path / "model.safetensors").read_bytes() == (alone / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", [pytest.param("main job", marks=pytest.mark.exhaustive), "PP1"])
+def test_one_worker_here_that_adds_gives_the_same_bits(name: str, reference: Reference, tmp_path: Path) -> None:
+    alone, digest = reference(name)
+    assert run(tmp_path, [*CONFIGURATIONS[name], "executor=local", "store=memory", REDUCED]).model_sha256 == digest
+    assert rounds_of(tmp_path) == rounds_of(alone)
+
+
+LOCAL = ["executor=local"]
+CUTS = {
+    "local, processes": ("folder", LOCAL, processes(2)),
+    "processes, local": ("folder", processes(2), LOCAL),
+    "local, processes, in memory": ("memory", LOCAL, processes(2)),
+    "fewer processes, in memory": ("memory", processes(4), processes(3)),
+    "processes, local, in memory": ("memory", processes(2), LOCAL),
+    "more processes": ("folder", processes(1), processes(4)),
+}
+SAMPLED_CUTS = list(CUTS)[:4]
+
+
+@pytest.mark.parametrize(
+    "cut", [pytest.param(cut, marks=[] if cut in SAMPLED_CUTS else pytest.mark.exhaustive) for cut in CUTS]
+)
+def test_a_run_goes_on_under_another_executor(cut: str, reference: Reference, tmp_path: Path) -> None:
+    """One round on one, two more on the other: the clients' memories move."""
+    store, before, after = CUTS[cut]
+    alone, digest = reference("rand_mcm")
+    run(tmp_path, [*CONFIGURATIONS["rand_mcm"], f"store={store}", *before, "rounds=2"])
+    assert resume(tmp_path, 3, *after).model_sha256 == digest
+    assert rounds_of(tmp_path) == rounds_of(alone)

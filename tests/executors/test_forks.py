@@ -1,0 +1,223 @@
+"""Forked workers: their deaths are told, others take their place, and nothing of them is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fedkd.errors import ConfigurationError
+from fedkd.executors import ClientError, forks
+from fedkd.executors.forks import ForkHub, aside, fork
+from fedkd.executors.lines import SocketLine
+from fedkd.executors.loop import enter
+from fedkd.executors.parcels import Kind, Parcel
+from fedkd.executors.placement import Seat
+
+PATIENCE = 10.0
+DESCRIPTORS = Path("/proc/self/fd")
+SIGKILL, LEAVE, BREAK, STAY = range(1, 5)
+"""What an order's round asks for; 0 is answered with the worker's process, seat and sockets."""
+
+linux = pytest.mark.skipif(not DESCRIPTORS.exists(), reason="descriptors are listed by /proc")
+
+
+def sockets() -> set[str]:
+    """Of this process, as the kernel numbers them."""
+    found = set()
+    for entry in DESCRIPTORS.iterdir() if DESCRIPTORS.exists() else ():
+        try:
+            target = str(entry.readlink())
+        except FileNotFoundError:  # Of the listing itself.
+            continue
+        found |= {target} if target.startswith("socket") else set()
+    return found
+
+
+def work(seat: Seat, line: SocketLine) -> None:
+    while (order := line.receive()).kind is not Kind.STOP:
+        if order.round == SIGKILL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if order.round == LEAVE:
+            return
+        if order.round == BREAK:
+            line.close()
+            sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+            raise ValueError("nobody catches this")
+        if order.round == STAY:
+            line.send(order)
+            time.sleep(PATIENCE)
+        parts = (seat.device.encode(), "\n".join(sockets()).encode())
+        line.send(Parcel(Kind.REPLY, numbers=(os.getpid(), seat.rank), parts=parts))
+
+
+@contextmanager
+def started(count: int) -> Iterator[ForkHub]:
+    hub = ForkHub([Seat(rank, "here", f"cuda:{rank}") for rank in range(count)], work)
+    try:
+        yield hub
+    finally:
+        hub.close()
+
+
+def told(hub: ForkHub, worker: int) -> tuple[int, set[str]]:
+    """Process and sockets of a worker, which has the right seat."""
+    hub.send(worker, Parcel(Kind.TRAIN))
+    event = hub.wait()
+    assert event.worker == worker
+    assert event.parcel is not None
+    pid, rank = map(int, event.parcel.numbers)
+    device, held = (bytes(part).decode() for part in event.parcel.parts)
+    assert (rank, device) == (worker, f"cuda:{worker}")
+    return pid, set(held.split("\n"))
+
+
+def is_there(pid: int) -> bool:
+    """Whether the process exists, dead and unread ones included."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("way", "how"),
+    [(SIGKILL, "was killed by signal 9"), (LEAVE, "ended with exit code 0"), (BREAK, "ended with exit code 1")],
+)
+def test_death_is_told_once_with_how_and_the_others_work_on(way: int, how: str) -> None:
+    with started(2) as hub:
+        pid, _ = told(hub, 1)
+        hub.send(1, Parcel(Kind.TRAIN, way))
+        assert hub.wait() == (1, None, how)
+        assert not is_there(pid)
+        told(hub, 0)
+
+
+def test_another_worker_takes_the_seat() -> None:
+    with started(2) as hub:
+        before, _ = told(hub, 0)
+        hub.send(0, Parcel(Kind.TRAIN, SIGKILL))
+        assert hub.wait().parcel is None
+        assert hub.replace(0)
+        after, _ = told(hub, 0)
+        assert after != before
+        told(hub, 1)
+
+
+def test_order_to_the_dead_does_nothing() -> None:
+    with started(1) as hub:
+        pid, _ = told(hub, 0)
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        hub.send(0, Parcel(Kind.ROUND, parts=(bytes(1_000_000),)))
+        assert hub.wait() == (0, None, "was killed by signal 9")
+
+
+def test_a_worker_that_cannot_be_made_says_why_though_nobody_reads_its_orders() -> None:
+    def fail() -> None:
+        raise RuntimeError("no such device")
+
+    hub = ForkHub([Seat(0, "here", "cpu")], lambda _, line: enter(fail, line))  # type: ignore[arg-type]
+    hub.send(0, Parcel(Kind.ROUND, parts=(bytes(1_000_000),)))
+    answer = hub.wait().parcel
+    assert answer is not None
+    assert answer.kind is Kind.FAILED
+    assert bytes(answer.parts[0]) == b"RuntimeError: no such device"
+    hub.close()
+
+
+def test_close_leaves_no_process_also_none_that_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forks, "SECONDS_TO_LEAVE", 0.05)
+    began = time.monotonic()
+    with started(3) as hub:
+        pids = [told(hub, worker)[0] for worker in range(3)]
+        hub.send(1, Parcel(Kind.TRAIN, STAY))
+        assert hub.wait().parcel is not None
+        assert all(map(is_there, pids))
+    assert not any(map(is_there, pids))
+    assert time.monotonic() - began < PATIENCE
+
+
+def test_close_after_a_death_that_nobody_was_told_of() -> None:
+    with started(2) as hub:
+        pids = [told(hub, worker)[0] for worker in range(2)]
+        hub.send(0, Parcel(Kind.TRAIN, SIGKILL))
+    assert not any(map(is_there, pids))
+
+
+@linux
+def test_no_descriptor_is_left() -> None:
+    before = len(list(DESCRIPTORS.iterdir()))
+    for number in range(20):
+        with started(1) as hub:
+            if number % 4 == 0:
+                hub.send(0, Parcel(Kind.TRAIN, SIGKILL))
+                assert hub.wait().parcel is None
+                hub.replace(0)
+    assert len(list(DESCRIPTORS.iterdir())) == before
+
+
+@linux
+def test_no_worker_holds_a_line_of_another() -> None:
+    before = sockets()
+    with started(3) as hub:
+        hub.send(1, Parcel(Kind.TRAIN, SIGKILL))
+        assert hub.wait().parcel is None
+        hub.replace(1)
+        held = [told(hub, worker)[1] - before for worker in range(3)]
+    assert [len(own) for own in held] == [1, 1, 1]
+    assert len(set.union(*held)) == 3
+
+
+def test_a_worker_ends_when_its_line_does_though_others_were_forked_since() -> None:
+    first = fork(lambda line: work(Seat(0, "here", "cpu"), line))
+    second = fork(lambda line: work(Seat(1, "here", "cpu"), line), [first.line])
+    first.line.close()
+    assert forks.ending(first.pid) == "ended with exit code 0"
+    second.line.close()
+    assert forks.ending(second.pid) == "ended with exit code 0"
+
+
+def test_aside_gives_what_the_work_gives_and_keeps_this_process_as_it_was() -> None:
+    done: list[int] = []
+
+    def train() -> bytes:
+        done.append(1)
+        return bytes(3_000_000) + str(os.getpid()).encode()
+
+    result = aside(train)
+    assert len(result) > 3_000_000
+    assert int(result[3_000_000:]) != os.getpid()
+    assert not done
+
+
+def _raising(error: BaseException) -> Callable[[], bytes]:
+    def train() -> bytes:
+        raise error
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("work", "kind", "message"),
+    [
+        (_raising(ConfigurationError("x=0 is not positive")), ConfigurationError, "^x=0 is not positive$"),
+        (_raising(ValueError("odd")), ClientError, "^preparing: ValueError: odd$"),
+        (_raising(SystemExit(3)), ClientError, "^preparing: SystemExit: 3$"),
+        (lambda: os.kill(os.getpid(), 9), ClientError, "^preparing: .* was killed by signal 9$"),
+    ],
+)
+def test_aside_tells_what_went_wrong(work: Callable[[], bytes], kind: type[Exception], message: str) -> None:
+    before = sockets()
+    with pytest.raises(kind, match=message) as error:
+        aside(work)
+    assert sockets() == before
+    if "ValueError" in message:
+        assert ", in train" in error.value.trace  # type: ignore[attr-defined]

@@ -1,0 +1,77 @@
+"""A trainer that fails for one client in one round, found in a run through ``plugins=[tests]``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from fedkd import keys
+from fedkd.trainers import Serial, Update
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fedkd.tasks.learner import Learner
+    from fedkd.trainers.serial import Samples
+    from fedkd.trainers.solvers import Solver
+    from fedkd_compression import Key
+
+PAUSE = 120.0
+"""Seconds that the other clients take in the round of the failure, where they are told to wait."""
+
+
+def _raises() -> NoReturn:
+    raise ValueError("this sample cannot be read")
+
+
+def _interrupts() -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _dies() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+FAULTS: dict[str, Callable[[], object]] = {
+    "raises": _raises,
+    "leaves": lambda: sys.exit(0),
+    "interrupts": _interrupts,
+    "dies": _dies,
+}
+
+
+@dataclass(frozen=True)
+class Faulty(Serial):
+    """As ``Serial``, but for one client.
+
+    Args:
+        fault: what it does.
+        round: in which it fails.
+        client: that fails; seed 0 is taken for granted.
+        others_wait: whether the other clients of that round take very long.
+    """
+
+    fault: str
+    round: int
+    client: int
+    others_wait: bool
+
+    def train(self, learner: Learner, solver: Solver, x: Tensor, samples: Samples, key: Key) -> Update:
+        """Fail, wait or train."""
+        if key == keys.key(0, "train", self.round, self.client):
+            FAULTS[self.fault]()
+        if self.others_wait and key in [keys.key(0, "train", self.round, client) for client in range(100)]:
+            time.sleep(PAUSE)
+        return super().train(learner, solver, x, samples, key)
+
+
+def faulty(fault: str, round_: int, client: int, others_wait: bool = False) -> list[str]:
+    """The overrides that put it into a run."""
+    values = {"fault": fault, "round": round_, "client": client, "others_wait": others_wait}
+    target = "trainer._target_=tests.faults.trainers.Faulty"
+    return ["plugins=[tests]", target, *(f"trainer.{name}={value}" for name, value in values.items())]
