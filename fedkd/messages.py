@@ -72,7 +72,8 @@ class Message:
         body = _HEADER.size + 4 * count
         if head[0] != MAGIC or head[1] != VERSION:
             raise WireError(f"message: starts with {bytes(data[:3])!r}, not with {MAGIC!r} and version {VERSION}")
-        if body > len(data) or zlib.crc32(data[_HEADER.size : body], zlib.crc32(_CHECKED.pack(*head, count))) != checksum:
+        start = zlib.crc32(_CHECKED.pack(*head, count))
+        if body > len(data) or zlib.crc32(data[_HEADER.size : body], start) != checksum:
             raise WireError("message: header damaged or cut off")
         if head[2] not in set(Kind):
             raise WireError(f"message: kind {head[2]} is unknown")

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -126,10 +127,11 @@ def record(settings: Settings, moments: Sequence[Moment]) -> tuple[list[Tensor],
     rounds = 1 + max(moment.round for moment in moments)
     here = replace(settings, executor=Local(), store=Memory())
     setup = build(replace(here, uplink=uplink, rounds=rounds, evaluate_every=rounds), settings.recorder.announce)
-    federation = setup.open(Path(), {})
     settings.recorder.announce(f"running {rounds} rounds")
-    for _ in run(federation, setup.algorithm.start(setup.model), rounds):
-        pass
+    with TemporaryDirectory() as folder:
+        federation = setup.open(Path(folder), {})
+        for _ in run(federation, setup.algorithm.start(setup.model), rounds):
+            pass
     for moment in moments:
         if moment not in shelf.found:
             raise ConfigurationError(

@@ -106,6 +106,7 @@ class Algorithm:
         """Average the updates and step: G = mean(h_i + D_i), w -= step(G); the round is then over.
 
         Args:
+            state: after the broadcast.
             replies: in the order of clients.
             partial: what the updates add up to, where workers have added them; the replies are then without them.
 

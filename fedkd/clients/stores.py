@@ -44,8 +44,8 @@ class Store(ABC):
     def commit(self, round_: int) -> None:
         """Make the states before ``round_`` durable; ``before(client, round_)`` stays readable until the next commit.
 
-        Called between two rounds, before the checkpoint is written, and first of all in a process that goes on from one. The next ``put`` must wait until it is written:
-        it may overwrite what only the checkpoint before this one needs.
+        Called between two rounds, before the checkpoint is written, and first of all in a process that goes on from
+        one. The next ``put`` must wait until it is written: it may overwrite what only the checkpoint before needs.
         """
 
     @abstractmethod

@@ -3,8 +3,8 @@
 from fedkd.executors.auto import Auto
 from fedkd.executors.executor import ClientError, Exchange, Executor, ExecutorChoice, Site, StartingOrder
 from fedkd.executors.in_process import InProcess, Local
-from fedkd.executors.ranks import Mpi
 from fedkd.executors.processes import Processes
+from fedkd.executors.ranks import Mpi
 from fedkd.executors.worker import Reply, Worker
 
 __all__ = [

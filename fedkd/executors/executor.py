@@ -153,5 +153,5 @@ class ExecutorChoice(ABC):
         """
 
     def aside(self, work: Callable[[], bytes]) -> bytes:
-        """Do work that trains a network before there are workers; here, unless the executor needs this process clean."""
+        """Do work that trains before there are workers: here, unless the executor needs this process clean."""
         return work()

@@ -7,8 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from fedkd.executors.parcels import FIXED, Parcel, read_head, tables_size
 from fedkd.executors.placement import Seat
+
+SMALL = 1 << 15
+"""Bytes of the parts up to which a parcel is copied into one piece: cheaper than a call for each part."""
 
 
 class LineClosedError(Exception):
@@ -83,10 +88,12 @@ class SocketLine(Line):
 
     def send(self, parcel: Parcel) -> None:
         """Head and small parts in one call, large parts as they lie in memory."""
+        pieces: tuple[bytes | memoryview, ...] = (parcel.head(), *parcel.parts)
+        if parcel.size <= SMALL:
+            pieces = (b"".join(pieces),)
         try:
-            self._end.sendall(parcel.head())
-            for part in parcel.parts:
-                self._end.sendall(part)
+            for piece in pieces:
+                self._end.sendall(piece)
         except OSError as error:
             raise LineClosedError(str(error)) from None
 
@@ -101,8 +108,8 @@ class SocketLine(Line):
         self._end.close()
 
     def _read(self, size: int) -> memoryview:
-        buffer = memoryview(bytearray(size))
-        rest = buffer
+        # Unlike a bytearray it is not filled with zeros first.
+        rest = buffer = np.empty(size, np.uint8).data
         while rest:
             try:
                 count = self._end.recv_into(rest)

@@ -91,6 +91,7 @@ class Worker:
         """A round begins; decode what the server sends to all.
 
         Args:
+            messages: in the order in which they must be read.
             committed: the round of the last checkpoint, which a worker that has just come does not know.
         """
         if committed != self._committed:

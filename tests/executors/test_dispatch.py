@@ -95,6 +95,13 @@ def test_a_client_may_bring_down_so_many_workers_and_no_more() -> None:
         crew.exchange(broadcast(COHORT, 7), refresh)
 
 
+def test_a_client_that_only_waited_at_a_dead_worker_is_not_blamed() -> None:
+    hub = FakeHub("a", [Doom(Kind.TRAIN, client=0, times=DEATHS - 1), Doom(Kind.TRAIN, client=3, times=DEATHS - 1)])
+    crew = pool(hub, work=list(range(40, 0, -1)))
+    assert is_whole(crew.exchange(broadcast(COHORT), refresh), reduces=False)
+    assert hub.ahead == 2
+
+
 def test_memories_that_are_not_shared_stay_with_their_workers() -> None:
     hub = FakeHub("aaa")
     crew = pool(hub, shared_states=False)

@@ -13,16 +13,20 @@ from fedkd.executors.lines import LineClosedError, SocketLine
 from fedkd.executors.parcels import FIXED, Kind, Parcel
 
 Ends = tuple[SocketLine, SocketLine]
+PATIENCE = 10.0
 LARGE = 3_000_001
 """Bytes; no socket's buffer holds so many."""
 
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    pair = tuple(map(SocketLine, socket.socketpair()))
-    yield pair
-    for end in pair:
-        end.close()
+    sockets = socket.socketpair()
+    for end in sockets:
+        end.settimeout(PATIENCE)
+    here, there = map(SocketLine, sockets)
+    yield here, there
+    here.close()
+    there.close()
 
 
 def plain(parcel: Parcel) -> tuple[object, ...]:

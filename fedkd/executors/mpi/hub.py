@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,7 +50,8 @@ class MpiHub(Hub):
             raise ConfigurationError(
                 f"executor: server_trains=false and {world.size} rank leave no worker; start with mpirun -n 2 or more"
             )
-        self._seats = muster.assign(self._greetings(), workers_per_gpu)
+        seats = muster.assign(self._greetings(), workers_per_gpu)
+        self._seats = [replace(seat, rank=rank) for rank, seat in zip(self._ranks, seats, strict=True)]
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._buried: set[int] = set()
         self._thread: ThreadWorker | None = None

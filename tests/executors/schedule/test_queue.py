@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedkd.errors import ConfigurationError
-from fedkd.executors.schedule.crew import CLEARLY, OVERRUN
 from fedkd.executors.schedule import PullQueue
+from fedkd.executors.schedule.crew import CLEARLY, OVERRUN
 from fedkd.predict import Durations
 
 
