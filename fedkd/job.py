@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedkd import checkpoint
-from fedkd.algorithms import ServerState
+from fedkd.algorithms import ServerState, StaleMemoryError
 from fedkd.build import Setup, build
 from fedkd.checkpoint import RunState
 from fedkd.configuration.settings import Settings
@@ -19,7 +19,7 @@ from fedkd.executors.placement import Seat, seat_rows
 from fedkd.federation import Federation, run
 from fedkd.records import Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo, Timeline, read_manifest
 from fedkd.tasks.learner import NetworkLearner
-from fedkd_compression import OperatorError
+from fedkd_compression import OperatorError, WireError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,7 +98,7 @@ def _loop(job: Job, setup: Setup, federation: Federation, state: ServerState, re
         message = f"interrupted after round {state.round}; continue with resume={job.folder}"
     except ClientError as error:
         message, trace = str(error), error.trace
-    except OperatorError as error:
+    except (OperatorError, StaleMemoryError, WireError) as error:
         message = str(error)
     finally:
         digest = save_model(job.folder, setup, state.model)

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -49,6 +50,9 @@ def fork(work: Callable[[SocketLine], None], inherited: Sequence[SocketLine] = (
     # Ctrl-C is the parent's to handle; right after the fork it would unwind the parent's stack in the child.
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
+        with warnings.catch_warnings():
+        # From Python 3.12 on it warns of other threads; here these draw progress, and hold nothing that a child needs.
+        warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
         if pid == 0:
             here.close()

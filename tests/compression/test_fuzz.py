@@ -10,10 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedkd_compression import kernels
-from tests.fuzz import chunks, frames, memory, payloads, sums, tables
+from tests.fuzz import chunks, frames, memory, parcels, payloads, sums, tables
 from tests.fuzz.worker import changed
 
-HARNESSES = {"frames": frames, "payloads": payloads, "tables": tables, "chunks": chunks, "sums": sums}
+HARNESSES = {
+    "frames": frames,
+    "payloads": payloads,
+    "tables": tables,
+    "chunks": chunks,
+    "sums": sums,
+    "parcels": parcels,
+}
 BACKENDS = [name for name in kernels.available() if name != "triton"]
 CHANGES = {"numba": 1500, "numpy": 60, "torch": 60}
 SLOW = {("chunks", "numpy"): 3, ("chunks", "torch"): 3}

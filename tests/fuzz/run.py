@@ -23,12 +23,13 @@ SHARES = (
     ("frames", "numba", 0.24),
     ("frames", "numba", 0.24),
     ("payloads", "numpy", 0.01),
-    ("payloads", "numba", 0.28),
+    ("payloads", "numba", 0.25),
     ("frames", "numpy", 0.01),
     ("tables", "numba", 0.1),
     ("chunks", "numba", 0.09),
     ("tables", "numpy", 0.01),
     ("sums", "numba", 0.02),
+    ("parcels", "numba", 0.03),
 )
 """Harness, kernels and share of the executions of each process; the portable kernels are slow, but instrumented."""
 

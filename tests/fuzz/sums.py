@@ -30,14 +30,18 @@ def one_input(data: bytes) -> None:
     """Unpack one; whatever else than WireError is raised is a fault."""
     if len(data) < 1:
         return
-    dim, rest = data[0], data[1:]
-    packed = struct.pack("<HHI", MAGIC, VERSION, zlib.crc32(rest)) + rest
+    dim, packed = data[0], framed(data[1:])
     try:
         total = ExactSum.unpack(packed, dim)
     except WireError:
         return
     assert total.total().shape == (dim,)
     assert total.pack() == packed
+
+
+def framed(rest: bytes) -> bytes:
+    """A packed sum of these bytes: behind its right start and checksum."""
+    return struct.pack("<HHI", MAGIC, VERSION, zlib.crc32(rest)) + rest
 
 
 def largest() -> int:

@@ -31,16 +31,17 @@ def checked(harness):
     return run
 
 
-def instrument():
-    """Import the package with atheris's counters in it; numba could not compile functions that have them."""
+def instrument(name):
+    """Import what a harness reads with, with atheris's counters in it; numba could not compile functions with them."""
     import atheris
 
     (folder,) = find_spec("fedkd_compression").submodule_search_locations
     compiled = [path.stem for path in Path(folder, "kernels", "compiled").glob("*.py")]
     excluded = [f"fedkd_compression.kernels.compiled.{name}" for name in compiled]
-    with atheris.instrument_imports(include=["fedkd_compression"], exclude=excluded):
+    with atheris.instrument_imports(include=["fedkd_compression", "fedkd"], exclude=excluded):
         import_module("fedkd_compression.kernels.portable")
         import_module("tests.laws.table")
+        import_module(f"tests.fuzz.{name}")
 
 
 def guided(harness, executions, seed, folder):
@@ -89,7 +90,7 @@ def main():
     fuzz = unguided
     if find_spec("atheris"):
         fuzz = guided
-        instrument()
+        instrument(name)
     import torch
 
     from fedkd_compression import kernels

@@ -45,7 +45,10 @@ def test_the_second_worker_finds_what_the_first_one_learned(tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "teachers").iterdir()) == ["000000.logits", "000001.logits"]
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"", lambda data: data[:40] + b"?" + data[41:]])
+DAMAGES = [lambda data: data[:-1], lambda data: b"", lambda data: data[:40] + b"?" + data[41:]]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_named_never_believed(damage, tmp_path: Path) -> None:
     shelf(tmp_path).logits(1, RECEIVED)
     path = tmp_path / "teachers" / "000001.logits"

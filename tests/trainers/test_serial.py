@@ -32,7 +32,7 @@ def nothing(*_: object) -> tuple[float, ...]:
 IDLE: Any = SimpleNamespace(load=nothing, begin_epoch=nothing, report=nothing)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(trainer=st.builds(Serial, st.integers(1, 4), st.integers(0, 9), st.integers(0, 12)), samples=st.integers(1, 20))
 def test_work_is_what_is_really_gone_through(trainer: Serial, samples: int) -> None:
     split = Split(torch.zeros(samples, 1), torch.zeros(samples))
