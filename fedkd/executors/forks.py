@@ -50,10 +50,7 @@ def fork(work: Callable[[SocketLine], None], inherited: Sequence[SocketLine] = (
     # Ctrl-C is the parent's to handle; right after the fork it would unwind the parent's stack in the child.
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with warnings.catch_warnings():
-        # From Python 3.12 on it warns of other threads; here these draw progress, and hold nothing that a child needs.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+        pid = _forked()
         if pid == 0:
             here.close()
             for line in inherited:
@@ -149,6 +146,13 @@ def ending(pid: int) -> str:
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def _forked() -> int:
+    """What os.fork returns; from Python 3.12 on it warns of threads, which here draw progress at most."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def _live(work: Callable[[SocketLine], None], line: SocketLine, parent: int) -> NoReturn:
