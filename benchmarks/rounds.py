@@ -23,11 +23,10 @@ import numpy as np
 import torch
 
 from fedkd.algorithms import Context, Row, Sgd, assemble
-from fedkd.build import make_worker
-from fedkd.clients import FixedCohort
+from fedkd.clients import FixedCohort, MemoryStore
 from fedkd.data import Split
-from fedkd.evaluation import Evaluator
-from fedkd.executors import InProcess
+from fedkd.evaluation import Evaluation
+from fedkd.executors import InProcess, Worker
 from fedkd.executors.worker import Workshop
 from fedkd.federation import Federation, run
 from fedkd.keys import key
@@ -113,10 +112,10 @@ def fedkd(model: str, data: Split, uplink: Link, downlink: Link) -> Iterator[tor
     algorithm = assemble(row, uplink, downlink, Sgd(1.0), context)
     trainer, solver = Serial(1, BATCH, 0), LocalSgd(RATE, 0.0, 0.0)
     parts = [np.arange(SAMPLES) + client * SAMPLES for client in range(CLIENTS)]
-    shop = Workshop(learner, trainer, solver, data, parts, None, algorithm.uplink.link, SEED, 1)
-    evaluator = Evaluator(learner, data, Supervised.metrics, 10**9, 10**9)
-    executor = InProcess([make_worker(algorithm, shop)])
-    federation = Federation(algorithm, PARTICIPATION, executor, evaluator, SEED, 1, CLIENTS)
+    shop = Workshop(learner, trainer, solver, data, data, parts, None, algorithm.uplink.link, SEED, 1)
+    evaluation = Evaluation(Supervised.metrics, 10**9, 10**9)
+    executor = InProcess([Worker(shop, algorithm.receiver(), MemoryStore(), None)])
+    federation = Federation(algorithm, PARTICIPATION, executor, evaluation, SEED, 1, CLIENTS)
     for state, _ in run(federation, algorithm.start(vector), 10**9):
         yield state.model
 

@@ -54,8 +54,8 @@ class Setup:
     @property
     def label_counts(self) -> list[list[int]]:
         """How many samples of each class every client holds."""
-        counts = label_counts(self.data.train.y.numpy(), self.parts, self.data.classes)
-        return [[int(count) for count in row] for row in counts]
+        counts: list[list[int]] = label_counts(self.data.train.y.numpy(), self.parts, self.data.classes).tolist()
+        return counts
 
     @property
     def reduces(self) -> bool:

@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 failed, 2 wrong configuration, 130 interrupted.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import itertools
 import sys
 from collections.abc import Callable, Mapping
@@ -15,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fedkd.compose import beside, compose, expand, launch, started
 from fedkd.deferred import defer
 from fedkd.errors import ConfigurationError
-from fedkd.executors import ClientError, mpi
 
 if TYPE_CHECKING:
     from fedkd.configuration import Settings
+    from fedkd.executors.mpi import World
     from fedkd.records import Console
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
@@ -26,13 +28,17 @@ FAILED, WRONG, INTERRUPTED = 1, 2, 130
 
 def main() -> None:
     """Entry point of the command ``fedkd`` and of sims/run.py; under mpirun, of every rank."""
+    # At the end nothing needs to be collected: a second less.
+    atexit.register(gc.freeze)
     defer("torch")
+    from fedkd.executors import mpi
+
     if mpi.launched():
         mpi.run(_rank)
     _guarded(_main)
 
 
-def _rank(world: mpi.World) -> int | None:
+def _rank(world: World) -> int | None:
     """Rank 0 reads the command line and serves; the others take what it sends."""
     from fedkd.attend import attend
 
@@ -51,6 +57,8 @@ def _main() -> None:
 
 def _guarded(work: Callable[[], int | None]) -> None:
     """Do the work; what a user can mend is one line, and every end has its exit code."""
+    from fedkd.executors import ClientError
+
     try:
         code = work()
     except ConfigurationError as error:

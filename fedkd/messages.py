@@ -33,6 +33,9 @@ class Kind(IntEnum):
     """A client's compressed update."""
 
 
+_KINDS = frozenset(Kind)
+
+
 @dataclass(frozen=True)
 class Message:
     """One message; its size is what is reported.
@@ -75,7 +78,7 @@ class Message:
         start = zlib.crc32(_CHECKED.pack(*head, count))
         if body > len(data) or zlib.crc32(data[_HEADER.size : body], start) != checksum:
             raise WireError("message: header damaged or cut off")
-        if head[2] not in set(Kind):
+        if head[2] not in _KINDS:
             raise WireError(f"message: kind {head[2]} is unknown")
         numbers = struct.unpack_from(f"<{count}f", data, _HEADER.size)
         _, _, kind, run, round_, client, memory, samples = head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -139,7 +140,8 @@ class Dispatch:
             client = self._queue.take(worker, self._now())
             if client is None:
                 return
-            out[client] = self._queue.predicted(client, worker)
+            # Before anything is learned, predictions are an order and no seconds.
+            out[client] = self._queue.predicted(client, worker) if self._pool.durations.learned else math.inf
             messages = self._broadcast.unicast.get(client, ())
             self._pool.hub.send(worker, Parcel(Kind.TRAIN, self.round, client, parts=messages))
 
@@ -156,7 +158,7 @@ class Dispatch:
         now, reply = self._now(), read_reply(answer)
         client, seconds = reply.client, reply.seconds_train + reply.seconds_link
         expected = self._out[worker].pop(client)
-        predicted = expected if self._pool.durations.learned else None
+        predicted = None if math.isinf(expected) else expected
         if client in self._queue.out:
             self._queue.done(worker, client)
         if self._pool.several_homes:

@@ -58,6 +58,9 @@ class Kind(IntEnum):
     """Answer to any order: the text says what went wrong."""
 
 
+_KINDS = frozenset(Kind)
+
+
 class Head(NamedTuple):
     """A parcel without its parts: their sizes instead."""
 
@@ -127,7 +130,7 @@ def read_head(head: bytes | memoryview) -> Head:
     if zlib.crc32(head[FIXED:], zlib.crc32(_FIXED.pack(*fields, numbers, parts, 0))) != checksum:
         raise WireError("parcel: head damaged")
     _, _, kind, round_, client = fields
-    if kind not in set(Kind):
+    if kind not in _KINDS:
         raise WireError(f"parcel: kind {kind} is unknown")
     values = struct.unpack_from(f"<{numbers}d{parts}Q", head, FIXED)
     return Head(Kind(kind), round_, client, values[:numbers], values[numbers:])

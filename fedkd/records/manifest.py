@@ -56,7 +56,7 @@ class Manifest(Recorder):
         self._write()
 
     def _write(self) -> None:
-        replace_text(self._path, json.dumps(self._content, indent=2, default=str) + "\n")
+        replace_text(self._path, _lines(self._content) + "\n")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -118,6 +118,15 @@ def _plugins() -> dict[str, str]:
     from fedkd_compression.plugins import declared
 
     return {entry.dist.name: entry.dist.version for entry in declared() if entry.dist is not None}
+
+
+def _lines(value: object, indent: str = "") -> str:
+    """JSON with a line for every key; a list is one line, since those of a number for every client are long."""
+    if not isinstance(value, Mapping) or not value:
+        return json.dumps(value, default=str)
+    deeper = indent + "  "
+    items = (f"{deeper}{json.dumps(str(key))}: {_lines(item, deeper)}" for key, item in value.items())
+    return "{\n" + ",\n".join(items) + f"\n{indent}}}"
 
 
 def _now() -> str:

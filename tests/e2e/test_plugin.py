@@ -114,6 +114,15 @@ def test_the_dotted_path_gives_the_same_run(done: Path, installed: Path, monkeyp
     assert manifest_of(other)["configuration"]["uplink"]["operator"]["_target_"] == "my_compressor.ScaledSign"
 
 
+def test_worker_processes_give_the_same_run(done: Path, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = ["executor=processes", "executor.workers=2"]
+    assert command(monkeypatch, *RUN, BY_NAME, *several, f"folder={done.parent}", "name=workers") == 0
+    other = done.parent / "workers"
+    assert len(manifest_of(other)["facts"]["workers"]) == 2
+    assert rounds_of(other) == rounds_of(done)
+    assert manifest_of(other)["model_sha256"] == manifest_of(done)["model_sha256"]
+
+
 def test_the_choice_gives_the_same_run(done: Path, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = f"uplink.operator.block={BLOCK},{2 * BLOCK}"
     swept = ["uplink=my_sign", blocks, "uplink.memory.rate=1", "name='choice-${uplink.operator.block}'"]

@@ -13,6 +13,7 @@ import pytest
 from fedkd.records import read_reports
 from tests.e2e.runs import SUPERVISED, command, manifest_of, resume, rounds_of, run
 from tests.faults.children import children, gone
+from tests.faults.trainers import PAUSE, faulty
 
 pytestmark = pytest.mark.e2e
 
@@ -30,6 +31,16 @@ def test_a_killed_server_takes_its_workers_along(tmp_path: Path) -> None:
     os.waitpid(server, 0)
     assert gone(workers, 5.0)
     _assert_resumable(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_workers_of_a_killed_server_do_not_end_their_clients_first(tmp_path: Path) -> None:
+    asleep = faulty("raises", 2, 99, others_wait=True)
+    server = _forked(lambda: run(tmp_path, [*RUN, *asleep]))
+    workers = _workers(server, tmp_path, 2)
+    time.sleep(0.5)  # The third round begins.
+    os.kill(server, signal.SIGKILL)
+    os.waitpid(server, 0)
+    assert gone(workers, PAUSE / 4)
 
 
 def test_ctrl_c_ends_server_and_workers(

@@ -25,6 +25,13 @@ def test_at_the_start_it_says_that_the_run_is_running(tmp_path, make_info):
     assert manifest["facts"]["data_sha256"] == "d" * 64
 
 
+def test_a_key_has_a_line_and_a_list_has_one_too(tmp_path, make_info):
+    Manifest().start(make_info(tmp_path))
+    lines = (tmp_path / "manifest.json").read_text().splitlines()
+    assert '  "label_counts": [[3, 1], [0, 4]],' in lines
+    assert any(line.startswith('    "data_sha256": ') for line in lines)
+
+
 def test_at_the_end_it_says_how_it_ended(tmp_path, make_info):
     recorder = Manifest()
     recorder.start(make_info(tmp_path))

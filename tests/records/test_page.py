@@ -186,7 +186,7 @@ def test_a_run_says_where_its_workers_were(tmp_path, leave):
 
 
 def test_many_clients_make_no_large_page(tmp_path, leave):
-    folder = leave(tmp_path, label_counts=[[index % 7, index % 3] for index in range(2000)])
+    folder = leave(tmp_path, label_counts=[[index % 7, index % 3] for index in range(20_000)])
     assert write_report(folder).stat().st_size < 400_000
 
 
