@@ -60,10 +60,12 @@ BASES = {
 }
 """The run in which a choice is tried, where it is not the supervised one."""
 ONLY_BY_NAME = ("hydra", "experiment")
+ONLY_UNDER_MPIRUN = "executor/mpi"
+"""Run in tests/e2e/test_mpirun.py."""
 CHOICES = sorted(
     f"{path.parent.name}/{path.stem}"
     for path in (ROOT / "configs").glob("*/*.yaml")
-    if path.parent.name not in ONLY_BY_NAME
+    if path.parent.name not in ONLY_BY_NAME and f"{path.parent.name}/{path.stem}" != ONLY_UNDER_MPIRUN
 )
 
 

@@ -22,7 +22,7 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_ranks_above_0_are_spread_over_the_gpus_of_their_host(found: dict[str, Any]) -> None:
-    assert found["seats"] == [[0, "cuda:0"], [1, "cuda:1"]]
+    assert found["seats"] == [[1, "cuda:0"], [2, "cuda:1"]]
     assert found["hosts"] == 1
 
 
