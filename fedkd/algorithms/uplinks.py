@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+TOGETHER = 1 << 18
+"""Values of rows that are added in one pass."""
+
+
 @dataclass(frozen=True)
 class UplinkState:
     """The server's end of all uplinks.
@@ -88,6 +92,44 @@ class Partial:
         return Partial(*(ExactSum.unpack(part, dim) for part in parts))
 
 
+class Rows:
+    """Rows on their way into a sum, several at a time: fewer calls, fewer passes over the limbs; the bits are the same.
+
+    An error names the client (OperatorError).
+    """
+
+    def __init__(self, total: ExactSum) -> None:
+        self._total, self._most = total, max(TOGETHER // max(total.dim, 1), 1)
+        self._rows: list[tuple[Message, Tensor, float]] = []
+
+    def __enter__(self) -> Rows:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+
+    def add(self, reply: Message, row: Tensor, weight: float) -> None:
+        """Add weight * row [d] of a reply, now or with those that follow."""
+        self._rows.append((reply, row, weight))
+        if len(self._rows) == self._most:
+            self._flush()
+
+    def _flush(self) -> None:
+        rows, self._rows = self._rows, []
+        if len(rows) > 1:
+            try:
+                return self._total.add_rows(torch.stack([row for _, row, _ in rows]), [weight for *_, weight in rows])
+            except OperatorError:  # The sum is as it was; which client is it?
+                pass
+        for reply, row, weight in rows:
+            try:
+                self._total.add(row, weight)
+            except OperatorError as error:
+                raise OperatorError(f"client {reply.client}, round {reply.round}: {error}") from None
+        return None
+
+
 @dataclass(frozen=True)
 class Uplink(ABC):
     """The server's half of the uplink.
@@ -126,13 +168,6 @@ class Uplink(ABC):
         """Of no updates."""
         return Partial(ExactSum.zeros(self.dim))
 
-    def _named(self, partial: Partial, reply: Message, memory: Tensor | None) -> Tensor | None:
-        """As ``add``; an error names the client."""
-        try:
-            return self.add(partial, reply, memory)
-        except OperatorError as error:
-            raise OperatorError(f"client {reply.client}, round {reply.round}: {error}") from None
-
     def change(self, reply: Message, memory: Tensor | None) -> Tensor:
         """D_i [d] of one reply."""
         stream = key(self.seed, "uplink", reply.round, reply.client)
@@ -152,10 +187,13 @@ class MeanOfActive(Uplink):
     def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
         """Add against the server's own h_i, and move them."""
         partial, own = self.nothing(), dict(state.own)
-        for reply in replies:
-            after = self._named(partial, reply, own.get(reply.client))
-            if self.link.remembers:
-                own[reply.client] = after
+        with Rows(partial.total) as rows:
+            for reply in replies:
+                memory = own.get(reply.client)
+                received, after = self.link.apply(self.change(reply, memory), memory)
+                rows.add(reply, received, self.weights[reply.client])
+                if self.link.remembers:
+                    own[reply.client] = after
         return partial, replace(state, own=own)
 
     def mean(self, state: UplinkState, partial: Partial, clients: Sequence[int]) -> tuple[Tensor | None, UplinkState]:
@@ -181,8 +219,13 @@ class MeanOfMemories(Uplink):
     def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
         """Add; a client that was heard before has a memory."""
         partial, some = self.nothing(), torch.empty(0)
-        for reply in replies:
-            self._named(partial, reply, some if reply.client in state.taken else None)
+        with Rows(partial.total) as rows:
+            for reply in replies:
+                memory = some if reply.client in state.taken else None
+                change, weight = self.change(reply, memory), self.weights[reply.client]
+                rows.add(reply, change, weight)
+                if self.link.in_full(memory):
+                    partial.add_ahead(change, weight)
         return partial, state
 
     def mean(self, state: UplinkState, partial: Partial, clients: Sequence[int]) -> tuple[Tensor | None, UplinkState]:

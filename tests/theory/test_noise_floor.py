@@ -28,7 +28,7 @@ def floor(name: str, downlink: Link) -> tuple[float, float]:
     links = {"uplink": REMEMBERING, "downlink": downlink}
     case = Case(name, trainer=FEW_SAMPLES, server=Sgd(0.05), dim=DIM, samples=SAMPLES, **links)
     whole, _ = federation(case)
-    optimum = whole.evaluator.learner.common.optimum.w
+    optimum = whole.executor.workers[0].workshop.learner.common.optimum.w
     start = whole.algorithm.start(optimum.clone())
     reports = [report for _, report in run(whole, start, BURN_IN + ROUNDS)]
     excess = np.array([report.metrics["excess_loss"] for report in reports[BURN_IN:]])
