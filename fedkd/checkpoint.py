@@ -38,10 +38,7 @@ class RunState:
     clients: Mapping[int, ClientState]
 
 
-_KINDS = {
-    kind.__name__: kind
-    for kind in (RunState, ServerState, DownlinkState, UplinkState, ClientState)
-}
+_KINDS = {kind.__name__: kind for kind in (RunState, ServerState, DownlinkState, UplinkState, ClientState)}
 _FILE = "checkpoint.safetensors"
 
 
