@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from fedkd.admission import admit
 from fedkd.algorithms import Algorithm, Context, Row, Sgd, assemble
 from fedkd.clients import FixedCohort, FolderStore
 from fedkd.data import Split
-from fedkd.executors import Executor, ExecutorChoice, Mpi, Processes, Site, StartingOrder, Worker, mpi
+from fedkd.executors import Executor, Mpi, Processes, Site, StartingOrder, Worker, mpi
 from fedkd.executors.in_process import Local
 from fedkd.executors.loop import serve
 from fedkd.executors.parcels import Kind, Parcel
@@ -58,6 +58,7 @@ LINKS = {
     "identity": (Link(Identity(), NoMemory()), Link(Identity(), NoMemory())),
     "MCM r=1": (Link(DITHER, Shift("auto", "zero")), Link(DITHER, Shift("auto", "first"))),
 }
+CHOICES = {"1 process": Processes(1, "auto"), "2 processes": Processes(2, "auto"), "this process": Local()}
 AS_RANK = "--rank"
 
 
@@ -148,8 +149,7 @@ class Ranks(Timed):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        launcher = str(Path(sys.executable).with_name("mpirun"))
-        command = [launcher, "-n", "2", sys.executable, __file__, AS_RANK]
+        command = [str(Path(sys.executable).with_name("mpirun")), "-n", "2", sys.executable, __file__, AS_RANK]
         self._job = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._digest = ""
 
@@ -178,7 +178,8 @@ class Bare(Timed):
         super().__init__(name)
         self._end, other = socket.socketpair()
         self._room = memoryview(bytearray(size))
-        if os.fork() == 0:
+        self._child = os.fork()
+        if not self._child:
             self._end.close()
             while other.recv(1):
                 for _ in range(STILL):
@@ -203,23 +204,22 @@ class Bare(Timed):
     def close(self) -> None:
         """The other end leaves by itself."""
         self._end.close()
-        os.wait()
+        os.waitpid(self._child, 0)
 
 
-def started(bench: Bench, data: Split, folder: Path, rows: Mapping[str, ExecutorChoice]) -> list[Timed]:
+def started(bench: Bench, data: Split, folder: Path) -> list[Timed]:
     """The rows; processes are forked first, from a process that has not trained."""
     return [
         Here(name, bench, choice.start(bench.site(data, folder / str(i))))
-        for i, (name, choice) in enumerate(rows.items())
+        for i, (name, choice) in enumerate(CHOICES.items())
     ]
 
 
 def training(model: str, links: str, rounds: int) -> list[Line]:
     """One worker, two, and this process."""
     bench = Bench(model, links, CLIENTS, COHORT, Serial(1, BATCH, 0))
-    choices = {"1 process": Processes(1, "auto"), "2 processes": Processes(2, "auto"), "this process": Local()}
     with tempfile.TemporaryDirectory() as folder:
-        return measure(started(bench, images(), Path(folder), choices), rounds, 0)
+        return measure(started(bench, images(), Path(folder)), rounds, 0)
 
 
 STILLNESS = Bench("cnn", "identity", STILL, STILL, Still())
@@ -233,9 +233,8 @@ def still_data() -> Split:
 def still(rounds: int) -> list[Line]:
     """Bytes alone."""
     size = 4 * len(NetworkLearner(network("cnn"), Supervised(label_smoothing=0.0)).vector)
-    choices = {"1 process": Processes(1, "auto"), "2 processes": Processes(2, "auto"), "this process": Local()}
     with tempfile.TemporaryDirectory() as folder:
-        forked = started(STILLNESS, still_data(), Path(folder), choices)
+        forked = started(STILLNESS, still_data(), Path(folder))
         # Last, since a process that is forked later would hold on to the launcher's standard input.
         rows = [Bare("bare socket", size), *forked, Ranks("mpirun -n 2")]
         return measure(rows, rounds, 0)
@@ -251,13 +250,22 @@ def rank(world: mpi.World) -> int:
         serve(worker, line)
     if world.rank == 0:
         with tempfile.TemporaryDirectory() as folder:
-            choice = Mpi("auto", server_trains=True)
-            row = Here("", STILLNESS, choice.start(STILLNESS.site(data, Path(folder))))
+            row = Here("", STILLNESS, Mpi("auto", server_trains=True).start(STILLNESS.site(data, Path(folder))))
             while sys.stdin.readline():
                 row.step()
                 print(json.dumps([*row.spent[-1], row.digest()]), flush=True)
             row.close()
     return 0
+
+
+def show(name: str, lines: list[Line]) -> None:
+    """Print a table; where others keep the cores busy, two workers have no more of them than one."""
+    print(f"\n{name} (load {os.getloadavg()[0]:.1f}); x: of the first row's wall; rest: communication and scheduling")
+    for line in lines:
+        print(
+            "  {row:<13} {seconds:8.4f} s {ratio:6.2f} x  clients {clients:8.4f} s  server {server:8.4f} s"
+            "  rest {rest:6.1%}".format(**line)
+        )
 
 
 def main() -> None:
@@ -275,14 +283,10 @@ def main() -> None:
     if options.what != "training":
         tables["bytes"] = still
     torch.set_num_threads(1)
-    results = {name: table(options.rounds) for name, table in tables.items()}
-    for name, lines in results.items():
-        print(f"\n{name}: {options.rounds} rounds; ratio of walls; rest: communication and scheduling")
-        for line in lines:
-            print(
-                "  {row:<13} {seconds:8.4f} s {ratio:6.2f} x  clients {clients:8.4f} s  server {server:8.4f} s"
-                "  rest {rest:6.1%}".format(**line)
-            )
+    results = {}
+    for name, table in tables.items():
+        results[name] = table(options.rounds)
+        show(name, results[name])
     if options.out:
         machine = {"processor": platform.processor() or platform.machine(), "torch": torch.__version__}
         options.out.write_text(json.dumps({"machine": machine, "cores": cores(), "tables": results}, indent=1))
