@@ -182,9 +182,12 @@ def _lesson(settings: Settings, data: Dataset, announce: Callable[[str], None]) 
     if teacher is None:
         return b""
     announce("preparing teachers")
-    if teacher.learns != "before":
-        return b""
-    return settings.executor.aside(lambda: teacher.learn(data, key(settings.seed, "teacher")).pack())
+
+    def learned() -> bytes:
+        lesson = teacher.learn(data, key(settings.seed, "teacher"))
+        return b"" if lesson is None else lesson.pack()
+
+    return settings.executor.aside(learned) if teacher.learns == "before" else b""
 
 
 def run_number(settings: Settings) -> int:

@@ -35,7 +35,7 @@ def main() -> None:
 
     if mpi.launched():
         mpi.run(_rank)
-    _guarded(_main)
+    guarded(_main)
 
 
 def _rank(world: World) -> int | None:
@@ -44,7 +44,7 @@ def _rank(world: World) -> int | None:
 
     if world.rank > 0:
         return attend(world)
-    _guarded(_main)
+    guarded(_main)
     return None
 
 
@@ -52,11 +52,11 @@ def _main() -> None:
     names = [name for overrides in expand(sys.argv[1:]) if (name := _check_all(overrides)) is not None]
     if shared := [name for name in names if names.count(name) > 1]:
         raise ConfigurationError(f"name={shared[0]}: {len(shared)} runs of a sweep share it; choose name=null")
-    launch(lambda overrides: _guarded(lambda: _run(overrides)))
+    launch(lambda overrides: guarded(lambda: _run(overrides)))
 
 
-def _guarded(work: Callable[[], int | None]) -> None:
-    """Do the work; what a user can mend is one line, and every end has its exit code."""
+def guarded(work: Callable[[], int | None]) -> None:
+    """Do the work of a command; what a user can mend is one line, and every end has its exit code."""
     from fedkd.executors import ClientError
 
     try:

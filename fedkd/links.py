@@ -153,8 +153,11 @@ class Link:
 
     def apply(self, change: Tensor, memory: Tensor | None) -> Received:
         """The received vector and the memory after a change [d]: what either end of the link does."""
-        received = change if memory is None or not self.remembers else memory + change
-        return Received(received, self.move(change, memory))
+        return Received(self.received(change, memory), self.move(change, memory))
+
+    def received(self, change: Tensor, memory: Tensor | None) -> Tensor:
+        """The vector that a change [d] stands for: h + D where the link remembers, else D."""
+        return change if memory is None or not self.remembers else memory + change
 
     def move(self, change: Tensor, memory: Tensor | None) -> Tensor | None:
         """The memory after a change [d]; None for a link that does not remember."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from fedkd.cli import guarded
 from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
 from sims.search_temperatures import Row, grounds, record, request, search, spread, table
@@ -98,8 +99,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except ConfigurationError as error:
-        sys.stderr.write(f"configuration: {error}\n")
-        sys.exit(2)
+    guarded(lambda: main(sys.argv[1:]))

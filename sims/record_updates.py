@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fedkd.build import Setup, build
+from fedkd.cli import guarded
 from fedkd.clients import Memory
 from fedkd.compose import compose
 from fedkd.configuration import Settings, check
@@ -184,8 +185,4 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except ConfigurationError as error:
-        sys.stderr.write(f"configuration: {error}\n")
-        sys.exit(2)
+    guarded(lambda: main(sys.argv[1:]))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from fedkd.cli import guarded
 from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
 from fedkd.executors.schedule import PullQueue
@@ -247,8 +248,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except ConfigurationError as error:
-        sys.stderr.write(f"configuration: {error}\n")
-        sys.exit(2)
+    guarded(lambda: main(sys.argv[1:]))

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fedkd.cli import guarded
 from fedkd.durable import replace_text
-from fedkd.errors import ConfigurationError
 from fedkd.records.units import readable_number
 from sims.trials import Ground, Trial, ground, labels_only, teacher_quality, trial
 
@@ -221,8 +221,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except ConfigurationError as error:
-        sys.stderr.write(f"configuration: {error}\n")
-        sys.exit(2)
+    guarded(lambda: main(sys.argv[1:]))

@@ -76,6 +76,13 @@ class Partial:
         else:
             self.ahead.merge(other.ahead)
 
+    @staticmethod
+    def merged(partials: Sequence[Partial]) -> Partial | None:
+        """The first of them, with the others added; None of none."""
+        for other in partials[1:]:
+            partials[0].merge(other)
+        return partials[0] if partials else None
+
     def pack(self) -> tuple[bytes, ...]:
         """Its bytes, which check themselves."""
         return tuple(part.pack() for part in (self.total, self.ahead) if part is not None)
@@ -146,8 +153,8 @@ class Uplink(ABC):
     probability: float
 
     @abstractmethod
-    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> Tensor | None:
-        """Add one reply, made against the client's memory h_i [d]; the result is that memory after it.
+    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> None:
+        """Add one reply, made against the client's memory h_i [d]; where a worker adds, the client moves that itself.
 
         ``MeanOfMemories`` only looks at whether there is one.
 
@@ -178,11 +185,10 @@ class Uplink(ABC):
 class MeanOfActive(Uplink):
     """PP1: the server keeps h_i of every client, if the link remembers at all and workers do not add."""
 
-    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> Tensor | None:
+    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> None:
         """Add w_i (h_i + D_i)."""
-        received, after = self.link.apply(self.change(reply, memory), memory)
+        received = self.link.received(self.change(reply, memory), memory)
         partial.total.add(received, self.weights[reply.client])
-        return after
 
     def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
         """Add against the server's own h_i, and move them."""
@@ -208,13 +214,12 @@ class MeanOfActive(Uplink):
 class MeanOfMemories(Uplink):
     """PP2: the server keeps only the mean memory h."""
 
-    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> Tensor | None:
-        """Add w_i D_i; the memory itself is not needed, nor moved."""
+    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> None:
+        """Add w_i D_i; the memory itself is not needed."""
         change, weight = self.change(reply, memory), self.weights[reply.client]
         partial.total.add(change, weight)
         if self.link.in_full(memory):
             partial.add_ahead(change, weight)
-        return memory
 
     def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
         """Add; a client that was heard before has a memory."""

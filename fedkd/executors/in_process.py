@@ -51,7 +51,8 @@ class InProcess(Executor):
             replies.append(self._run(broadcast, client))
             end = time.perf_counter() - began
             placements.append(Placement(client, client % len(self.workers), start, end, None))
-        return Exchange(replies, self._summed(), tuple(placements))
+        partials = [partial for worker in self.workers if (partial := worker.summed()) is not None]
+        return Exchange(replies, Partial.merged(partials), tuple(placements))
 
     def evaluate(self, model: Tensor) -> dict[str, float]:
         """By the first worker."""
@@ -80,12 +81,6 @@ class InProcess(Executor):
         """Close the stores."""
         for worker in self.workers:
             worker.store.close()
-
-    def _summed(self) -> Partial | None:
-        partials = [partial for worker in self.workers if (partial := worker.summed()) is not None]
-        for other in partials[1:]:
-            partials[0].merge(other)
-        return partials[0] if partials else None
 
     def _run(self, broadcast: Broadcast, client: int) -> Reply:
         worker = self.workers[client % len(self.workers)]

@@ -49,7 +49,7 @@ class Pool(Executor):
             dispatch.train()
             partials = self._sums(dispatch)
             if dispatch.complete:
-                return Exchange(dispatch.replies, _merged(partials), dispatch.placements)
+                return Exchange(dispatch.replies, Partial.merged(partials), dispatch.placements)
 
     def evaluate(self, model: Tensor) -> dict[str, float]:
         """By the first worker that is there."""
@@ -152,9 +152,3 @@ class Pool(Executor):
     def _named(self, worker: int) -> str:
         seat = self.hub.seats[worker]
         return f"worker {worker} on {seat.host} ({seat.device})"
-
-
-def _merged(partials: Sequence[Partial]) -> Partial | None:
-    for other in partials[1:]:
-        partials[0].merge(other)
-    return partials[0] if partials else None

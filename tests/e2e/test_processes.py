@@ -84,7 +84,11 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     with subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         _wait_for_rounds(folder, 3, process)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            # Where this process ignores Ctrl-C, so does that one: without this the wait would have no end.
+            process.kill()
     assert process.returncode == 130
     manifest, rounds = manifest_of(folder), len(read_reports(folder))
     assert said == f"interrupted after round {manifest['rounds_done']}; continue with resume={folder}\n"

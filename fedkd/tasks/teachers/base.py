@@ -44,13 +44,13 @@ class Teacher(ABC):
     learns: ClassVar[Literal["before", "with clients", "never"]]
     """When it trains: before the first round, once for all clients (``learn``); with a client's first round; never."""
 
-    def learn(self, data: Dataset, key: Key) -> Lesson:
-        """Train on data.public; a function of the data and the key alone.
+    def learn(self, data: Dataset, key: Key) -> Lesson | None:
+        """Train on data.public; a function of the data and the key alone. None: nothing is learned beforehand.
 
         Raises:
             ConfigurationError: the data cannot serve this teacher, or the training diverged.
         """
-        raise NotImplementedError(f"{type(self).__name__} learns nothing beforehand")
+        return None
 
     @abstractmethod
     def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key, lesson: Lesson | None = None) -> FittedTeacher:
