@@ -107,6 +107,7 @@ class Bench:
             cohort=self.cohort,
             shared_states=True,
             start=StartingOrder(folder, {}, b""),
+            run=RUN,
         )
 
 
@@ -128,7 +129,8 @@ class Here(Timed):
         sent = time.perf_counter()
         exchange = self._executor.exchange(broadcast, lambda: self._algorithm.refresh(state))
         came = time.perf_counter()
-        self._state = self._algorithm.aggregate(after, admit(exchange.replies, broadcast, RUN), exchange.partial)
+        updates = admit(exchange, broadcast, RUN, after.uplink.taken).updates
+        self._state = self._algorithm.aggregate(after, updates, exchange.partial)
         ended = time.perf_counter()
         busy: dict[int, float] = {}
         for bar in exchange.placements:

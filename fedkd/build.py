@@ -59,9 +59,10 @@ class Setup:
 
     @property
     def reduces(self) -> bool:
-        """Whether workers add up their clients' updates: cohorts are large."""
+        """Whether workers add up their clients' updates: cohorts are large, and a worker has several clients."""
         settings = self.settings
-        return settings.participation.probability(settings.clients) * settings.clients >= settings.reduce_from
+        expected = settings.participation.probability(settings.clients) * settings.clients
+        return expected >= settings.reduce_from and not settings.executor.volatile
 
     def open(self, folder: Path, values: Mapping[str, object]) -> Federation:
         """Start the workers.
@@ -82,21 +83,35 @@ class Setup:
             cohort=settings.participation.most(settings.clients),
             shared_states=settings.store.shared,
             start=StartingOrder(folder, values, self.lesson),
+            run=run_number(settings),
         )
         evaluation = Evaluation(settings.task.metrics, settings.evaluate_every, settings.rounds)
         executor = settings.executor.start(site)
-        run = run_number(settings)
         return Federation(
-            self.algorithm, settings.participation, executor, evaluation, settings.seed, run, settings.clients
+            algorithm=self.algorithm,
+            participation=settings.participation,
+            executor=executor,
+            evaluation=evaluation,
+            seed=settings.seed,
+            run=site.run,
+            clients=settings.clients,
+            quorum=settings.executor.required,
         )
 
     def worker(self, device: str, folder: Path) -> Worker:
         """A worker on a device, with its own student, its own end of the downlink and its own hold on the store."""
-        settings, uplink = self.settings, self.algorithm.uplink
+        workshop, uplink = self.workshop(device, folder), self.algorithm.uplink
+        vector = workshop.learner.vector
+        store = self.settings.store.open(folder, len(vector), vector.dtype)
+        return Worker(workshop, self.algorithm.receiver(), store, uplink if self.reduces else None)
+
+    def workshop(self, device: str, folder: Path) -> Workshop:
+        """All that training a client needs, on a device; what clients' teachers learn is kept in the folder."""
+        settings = self.settings
         torch.set_num_threads(settings.threads)
         learner = self.learner.on(device)
         data = self.data.on(str(learner.vector.device))
-        workshop = Workshop(
+        return Workshop(
             learner=learner,
             trainer=settings.trainer,
             solver=settings.solver,
@@ -104,12 +119,10 @@ class Setup:
             test=data.test,
             parts=self.parts,
             logits=_logits(self._shelved(data, folder), learner),
-            uplink=uplink.link,
+            uplink=self.algorithm.uplink.link,
             seed=settings.seed,
             run=run_number(settings),
         )
-        store = settings.store.open(folder, len(learner.vector), learner.vector.dtype)
-        return Worker(workshop, self.algorithm.receiver(), store, uplink if self.reduces else None)
 
     def teacher(self, data: Dataset) -> FittedTeacher | None:
         """The teacher, ready to answer for samples on their device."""
@@ -171,7 +184,8 @@ def build(settings: Settings, announce: Callable[[str], None], lesson: bytes | N
 def _algorithm(settings: Settings, parts: list[np.ndarray], learner: Learner) -> Algorithm:
     samples = tuple(len(part) for part in parts)
     probability = settings.participation.probability(settings.clients)
-    context = Context(settings.seed, run_number(settings), len(learner.vector), samples, probability)
+    volatile = settings.executor.volatile
+    context = Context(settings.seed, run_number(settings), len(learner.vector), samples, probability, volatile)
     uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
     return assemble(settings.algorithm, uplink, downlink, settings.server, context)
 

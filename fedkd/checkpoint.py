@@ -31,11 +31,13 @@ class RunState:
     """What a checkpoint holds; workers hold nothing that the server could not tell them.
 
     Args:
-        clients: states that only the workers' memory keeps; empty where they are in files.
+        clients: states that only the workers' memory keeps; empty where they are in files, or the clients' own.
+        volatile: whether they were the clients' own, so that clients must start anew when the run is resumed.
     """
 
     server: ServerState
     clients: Mapping[int, ClientState]
+    volatile: bool = False
 
 
 _KINDS = {kind.__name__: kind for kind in (RunState, ServerState, DownlinkState, UplinkState, ClientState)}

@@ -52,7 +52,7 @@ def _main() -> None:
     names = [name for overrides in expand(sys.argv[1:]) if (name := _check_all(overrides)) is not None]
     if shared := [name for name in names if names.count(name) > 1]:
         raise ConfigurationError(f"name={shared[0]}: {len(shared)} runs of a sweep share it; choose name=null")
-    launch(lambda overrides: guarded(lambda: _run(overrides)))
+    launch(lambda overrides: guarded(lambda: run(overrides)))
 
 
 def guarded(work: Callable[[], int | None]) -> None:
@@ -71,21 +71,26 @@ def guarded(work: Callable[[], int | None]) -> None:
         sys.exit(code)
 
 
-def _run(overrides: list[str]) -> int:
-    """One run and those that it is compared with."""
+def run(overrides: list[str]) -> int:
+    """One run and those that it is compared with; the result is the exit code.
+
+    Raises:
+        ConfigurationError: before anything is started.
+    """
     from fedkd.job import Job, execute
     from fedkd.records import compare
 
     values = compose(overrides)
     settings = _settings(values)
     folder, overrides = _folder(settings), started(overrides)
-    outcome = execute(Job(settings, folder, values, overrides))
+    outcome = execute(Job(settings, folder, values, overrides, settings.recorder))
     for name, changes in settings.compare.items():
         if outcome.reason != "finished":
             break
         resume = str(folder / name) if (folder / name / "manifest.json").exists() else None
         values = {**beside(overrides, changes), "resume": resume}
-        outcome = execute(Job(_settings(values), folder / name, values, [*overrides, *changes]))
+        beside_it = _settings(values)
+        outcome = execute(Job(beside_it, folder / name, values, [*overrides, *changes], beside_it.recorder))
     if settings.compare:
         compare(folder, settings.recorder)
     _report(folder, settings.recorder)

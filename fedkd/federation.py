@@ -27,6 +27,7 @@ class Federation:
     Args:
         run: the number that this run's messages carry.
         evaluation: when the server's model is evaluated.
+        quorum: share of a cohort without which a round fails.
     """
 
     algorithm: Algorithm
@@ -36,6 +37,7 @@ class Federation:
     seed: int
     run: int
     clients: int
+    quorum: float = 1.0
 
 
 def run(federation: Federation, state: ServerState, rounds: int) -> Iterator[tuple[ServerState, RoundReport]]:
@@ -47,8 +49,9 @@ def run(federation: Federation, state: ServerState, rounds: int) -> Iterator[tup
         refresh = partial(algorithm.refresh, state)
         broadcast, state = algorithm.broadcast(state, cohort)
         exchange = executor.exchange(broadcast, refresh)
-        admitted = admit(exchange.replies, broadcast, federation.run)
-        state = algorithm.aggregate(state, admitted, exchange.partial)
+        admitted = admit(exchange, broadcast, federation.run, state.uplink.taken)
+        admitted.require(federation.quorum, broadcast.round)
+        state = algorithm.aggregate(state, admitted.updates, exchange.partial, admitted.missing)
         seconds = time.perf_counter() - began
         metrics = executor.evaluate(state.model) if federation.evaluation.due(state.round) else {}
         yield state, report(broadcast, exchange, admitted, seconds, metrics, federation.evaluation.names)

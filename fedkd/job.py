@@ -17,7 +17,7 @@ from fedkd.configuration.settings import Settings
 from fedkd.executors import ClientError
 from fedkd.executors.placement import Seat, seat_rows
 from fedkd.federation import Federation, run
-from fedkd.records import Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo, Timeline, read_manifest
+from fedkd.records import Commentator, Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo, Timeline, read_manifest
 from fedkd.tasks.learner import NetworkLearner
 from fedkd_compression import OperatorError, WireError
 
@@ -33,12 +33,19 @@ class Job:
         folder: what the run leaves behind.
         values: the resolved configuration.
         overrides: what the run was started with; a comparison beside it starts with them too.
+        recorder: to which the run speaks.
     """
 
     settings: Settings
     folder: Path
     values: Mapping[str, object]
     overrides: Sequence[str]
+    recorder: Commentator
+
+    @property
+    def clients(self) -> int:
+        """Number of clients."""
+        return self.settings.clients
 
 
 def execute(job: Job) -> Outcome:
@@ -47,14 +54,16 @@ def execute(job: Job) -> Outcome:
     Raises:
         ConfigurationError: the data or the checkpoint do not fit the configuration.
     """
-    console = job.settings.recorder
+    console = job.recorder
     if (done := _done(job)) is not None:
         console.announce(done.message)
         return done
+    if (outcome := job.settings.executor.conduct(job)) is not None:
+        return outcome
     setup = build(job.settings, console.announce)
     kept = _kept(job)
     job.folder.mkdir(parents=True, exist_ok=True)
-    state = setup.algorithm.start(setup.model) if kept is None else kept.server
+    state = setup.algorithm.start(setup.model) if kept is None else _resumed(job, setup, kept)
     federation = setup.open(job.folder, job.values)
     try:
         if kept is not None:
@@ -91,7 +100,7 @@ def _loop(job: Job, setup: Setup, federation: Federation, state: ServerState, re
                 recorder.record(report)
             if settings.checkpoint_every and state.round % settings.checkpoint_every == 0:
                 clients = federation.executor.commit(state.round)
-                checkpoint.save(job.folder, RunState(state, clients))
+                checkpoint.save(job.folder, RunState(state, clients, settings.executor.volatile))
         reason = "finished"
     except KeyboardInterrupt:
         reason = "interrupted"
@@ -113,6 +122,14 @@ def _kept(job: Job) -> RunState | None:
     if job.settings.resume is None or not checkpoint.exists(job.folder):
         return None
     return checkpoint.load(job.folder)
+
+
+def _resumed(job: Job, setup: Setup, kept: RunState) -> ServerState:
+    """The server's state; clients that kept their memories themselves, or are to keep them, start anew."""
+    if not (kept.volatile or job.settings.executor.volatile):
+        return kept.server
+    job.recorder.announce("every client's memories are reset: the whole model is sent to each once more")
+    return setup.algorithm.forget(kept.server, range(job.settings.clients))
 
 
 def save_model(folder: Path, setup: Setup, model: Tensor) -> str:

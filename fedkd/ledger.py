@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fedkd.admission import Admitted
 from fedkd.executors.executor import Exchange
 from fedkd.executors.worker import Reply
-from fedkd.messages import Broadcast, Message
+from fedkd.messages import Broadcast, Kind, Message
 from fedkd.records import RoundReport
-from fedkd_compression import Sizes
+from fedkd_compression import Sizes, WireError
 
 
 def report(
     broadcast: Broadcast,
     exchange: Exchange,
-    admitted: Sequence[Message],
+    admitted: Admitted,
     seconds: float,
     metrics: Mapping[str, float],
     names: Sequence[str],
@@ -24,11 +25,11 @@ def report(
     down += [Message.unpack(data) for messages in broadcast.unicast.values() for data in messages]
     up = [_sizes(reply) for reply in exchange.replies]
     sizes = [*up, *(message.split() for message in down)]
-    answered = {message.client for message in admitted}
     return RoundReport(
         round=broadcast.round,
         cohort=broadcast.cohort,
-        missing=tuple(client for client in broadcast.cohort if client not in answered),
+        missing=dict(admitted.missing),
+        restarted=_restarted(broadcast),
         bytes_up=sum(size.total for size in up),
         bytes_down_broadcast=broadcast.bytes_broadcast,
         bytes_down_unicast=broadcast.bytes_unicast,
@@ -39,14 +40,25 @@ def report(
         seconds_train=sum(reply.seconds_train for reply in exchange.replies),
         seconds_link=sum(reply.seconds_link for reply in exchange.replies),
         metrics=dict(metrics),
-        diagnostics=_mean(admitted, names),
+        diagnostics=_mean(admitted.updates, names),
         placements=exchange.placements,
     )
 
 
+def _restarted(broadcast: Broadcast) -> tuple[int, ...]:
+    """Clients that were told to start anew."""
+    first = {client: Message.unpack(messages[0]) for client, messages in broadcast.unicast.items() if messages}
+    return tuple(sorted(client for client, message in first.items() if message.kind is Kind.RESTART))
+
+
 def _sizes(reply: Reply) -> Sizes:
-    """Of the whole message, also where only its receipt has come."""
-    return Message.unpack(reply.data).split() if reply.sizes is None else reply.sizes
+    """Of the whole message, also where only its receipt has come; what cannot be read counts as header."""
+    if reply.sizes is not None:
+        return reply.sizes
+    try:
+        return Message.unpack(reply.data).split()
+    except WireError:
+        return Sizes(len(reply.data), 0, 0)
 
 
 def _mean(replies: Sequence[Message], names: Sequence[str]) -> dict[str, float]:

@@ -31,6 +31,10 @@ class Kind(IntEnum):
     """A compressed change against a version of the memory."""
     REPLY = 3
     """A client's compressed update."""
+    RESTART = 4
+    """Without a frame: forget what this run has left with you; what follows starts you anew."""
+    LOST = 5
+    """Without a frame, a client's: I do not hold the memory that your message changes."""
 
 
 _KINDS = frozenset(Kind)
@@ -41,7 +45,8 @@ class Message:
     """One message; its size is what is reported.
 
     Args:
-        memory: version of the memory that the frame was made against.
+        memory: version of the memory that the frame was made against; of a client's own memories it is the number
+            of rounds that were over when the memory was made, 0 without one.
         samples: number of samples behind a client's update, its weight.
         numbers: what a client reports, in the order of its task's ``metrics`` (float32).
     """
@@ -86,7 +91,7 @@ class Message:
 
     def split(self) -> Sizes:
         """Bytes of the whole message as header, side information and body."""
-        frame = sizes(self.frame)
+        frame = sizes(self.frame) if len(self.frame) else Sizes(0, 0, 0)
         return Sizes(_HEADER.size + 4 * len(self.numbers) + frame.header, frame.side, frame.body)
 
 

@@ -1,11 +1,11 @@
-"""A reply is checked against what was asked before it touches the model."""
+"""A reply is held against what was asked before it touches the model."""
 
 from dataclasses import replace
 
 import pytest
 
-from fedkd.admission import admit
-from fedkd.executors import Reply
+from fedkd.admission import Admitted, admit
+from fedkd.executors import ClientError, Exchange, Reply
 from fedkd.messages import Broadcast, Kind, Message
 from fedkd_compression import WireError
 
@@ -13,33 +13,66 @@ RUN, ROUND = 5, 3
 BROADCAST = Broadcast(ROUND, (1, 4, 7), (), {})
 
 
-def reply(client, **changes):
-    message = replace(Message(Kind.REPLY, RUN, ROUND, client, 0, b"frame"), **changes)
-    return Reply(client, message.pack(), 0.0, 0.0)
+def reply(number, **changes):
+    message = replace(Message(Kind.REPLY, RUN, ROUND, number, 0, b"frame"), **changes)
+    return Reply(number, message.pack(), 0.0, 0.0)
+
+
+def admitted(replies, missing=None, versions=None):
+    return admit(Exchange(replies, None, (), missing or {}), BROADCAST, RUN, versions or {})
 
 
 def test_replies_are_sorted_by_client():
-    admitted = admit([reply(7), reply(1)], BROADCAST, RUN)
-    assert [message.client for message in admitted] == [1, 7]
+    kept = admitted([reply(7), reply(1), reply(4)])
+    assert [message.client for message in kept.updates] == [1, 4, 7]
+    assert kept.missing == {}
 
 
 @pytest.mark.parametrize(
-    ("replies", "message"),
+    ("changes", "why"),
     [
-        ([reply(1, run=6)], "another run or round"),
-        ([reply(1, round=2)], "another run or round"),
-        ([reply(1, kind=Kind.CHANGE)], "another run or round"),
-        ([reply(2)], "client 2: not asked in round 3"),
-        ([reply(1), reply(1)], "client 1: .*answered twice"),
+        ({"run": 6}, "another run, round or client"),
+        ({"round": 2}, "another run, round or client"),
+        ({"client": 7}, "another run, round or client"),
+        ({"kind": Kind.CHANGE}, "answered with CHANGE"),
+        ({"kind": Kind.LOST}, "has lost its memories"),
+        ({"memory": 2}, "an update against version 2, the server is at 3"),
     ],
 )
-def test_what_was_not_asked_for_is_refused(replies, message):
-    with pytest.raises(WireError, match=message):
-        admit(replies, BROADCAST, RUN)
+def test_what_does_not_count_is_told_and_the_others_do(changes, why):
+    kept = admitted([reply(1, **{"memory": 3, **changes}), reply(4), reply(7)], versions={1: 3})
+    assert [message.client for message in kept.updates] == [4, 7]
+    assert list(kept.missing) == [1]
+    assert why in kept.missing[1]
 
 
-def test_a_damaged_header_is_refused():
+def test_a_damaged_header_does_not_count():
     data = bytearray(reply(1).data)
     data[9] ^= 4
-    with pytest.raises(WireError, match="damaged"):
-        admit([Reply(1, bytes(data), 0.0, 0.0)], BROADCAST, RUN)
+    kept = admitted([Reply(1, bytes(data), 0.0, 0.0)])
+    assert "damaged" in kept.missing[1]
+
+
+def test_who_did_not_answer_is_missing():
+    kept = admitted([reply(4)], missing={1: "error 5: node unavailable"})
+    assert kept.missing == {1: "error 5: node unavailable", 7: "no reply"}
+
+
+@pytest.mark.parametrize("replies", [[reply(2)], [reply(1), reply(1)]])
+def test_an_executor_brings_one_reply_of_each_client_that_was_asked(replies):
+    with pytest.raises(WireError, match=r"client [12]: not asked in round 3, or answered twice"):
+        admitted(replies)
+
+
+@pytest.mark.parametrize(("quorum", "enough"), [(0.25, True), (0.5, True), (0.51, False), (1.0, False)])
+def test_the_quorum_counts_updates(quorum, enough):
+    kept = Admitted(tuple(admitted([reply(4)]).updates) * 2, {1: "gone", 7: "lost"})
+    if enough:
+        kept.require(quorum, ROUND)
+        return
+    with pytest.raises(ClientError, match="client 1, round 3: gone"):
+        kept.require(quorum, ROUND)
+
+
+def test_the_whole_cohort_is_required_of_nobody():
+    Admitted((), {}).require(1.0, ROUND)

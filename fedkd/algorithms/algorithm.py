@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from fedkd.algorithms.broadcast_model import BroadcastModel
 from fedkd.algorithms.broadcast_step import BroadcastStep
-from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver, StaleMemoryError
+from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver
 from fedkd.algorithms.server_optimizers import OptimizerState, ServerOptimizer
 from fedkd.algorithms.unicast_model import UnicastModel
 from fedkd.algorithms.uplinks import MeanOfActive, MeanOfMemories, Partial, Uplink, UplinkState
@@ -55,6 +55,7 @@ class Context:
         dim: d, the number of parameters.
         samples: of each client.
         probability: p of a client to take part in a round.
+        volatile: whether clients may lose their memories.
     """
 
     seed: int
@@ -62,6 +63,7 @@ class Context:
     dim: int
     samples: tuple[int, ...]
     probability: float
+    volatile: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class ServerState:
     Args:
         round: the next round.
         model: w [d].
+        restarting: clients whose memories were reset here, and must be there: the next message says so.
     """
 
     round: int
@@ -78,6 +81,7 @@ class ServerState:
     optimizer: OptimizerState
     downlink: DownlinkState
     uplink: UplinkState
+    restarting: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,36 +98,53 @@ class Algorithm:
         return ServerState(0, model, self.optimizer.start(model), self.downlink.start(model), UplinkState())
 
     def broadcast(self, state: ServerState, cohort: tuple[int, ...]) -> tuple[Broadcast, ServerState]:
-        """The messages of the next round."""
+        """The messages of the next round; a client whose memories were reset is told so first."""
         broadcast, downlink = self.downlink.broadcast(state.downlink, state.model, state.round, cohort)
+        first = {client: self.downlink.restart(state.round, client) for client in cohort if client in state.restarting}
+        if first:
+            told = {client: (message, *broadcast.unicast.get(client, ())) for client, message in first.items()}
+            broadcast = replace(broadcast, unicast={**broadcast.unicast, **told})
         return broadcast, replace(state, downlink=downlink)
 
     def refresh(self, state: ServerState) -> tuple[bytes, ...]:
         """What brings a worker that knows nothing to where the next broadcast finds the others; no client pays it."""
         return self.downlink.refresh(state.downlink, state.model, state.round)
 
-    def aggregate(self, state: ServerState, replies: Sequence[Message], partial: Partial | None = None) -> ServerState:
+    def aggregate(
+        self,
+        state: ServerState,
+        replies: Sequence[Message],
+        partial: Partial | None = None,
+        missing: Collection[int] = (),
+    ) -> ServerState:
         """Average the updates and step: G = mean(h_i + D_i), w -= step(G); the round is then over.
 
         Args:
             state: after the broadcast.
-            replies: in the order of clients.
+            replies: that were admitted, in the order of clients.
             partial: what the updates add up to, where workers have added them; the replies are then without them.
-
-        Raises:
-            StaleMemoryError: an update was made against another memory than the one that the server knows of.
+            missing: clients whose updates do not count; nobody knows what they hold, so they start anew.
         """
-        _check_versions(state.uplink, replies)
         clients, uplink = [reply.client for reply in replies], state.uplink
         downlink = self.downlink.acknowledge(state.downlink, clients)
         if partial is None:
             partial, uplink = self.uplink.collect(uplink, replies)
-        mean, uplink = self.uplink.mean(uplink, partial, clients)
+        share = len(clients) / max(len(clients) + len(missing), 1)
+        mean, uplink = self.uplink.mean(uplink, partial, clients, share)
+        uplink = replace(uplink, taken={**uplink.taken, **dict.fromkeys(clients, state.round + 1)})
         model, optimizer = state.model, state.optimizer
         if mean is not None:
             step, optimizer = self.optimizer.step(mean.to(model.dtype), optimizer)
             model, downlink = self.downlink.step(downlink, model, step, state.round)
-        return ServerState(state.round + 1, model, optimizer, downlink, uplink)
+        restarting = tuple(client for client in state.restarting if client not in set(clients))
+        after = ServerState(state.round + 1, model, optimizer, downlink, uplink, restarting)
+        return self.forget(after, missing) if missing else after
+
+    def forget(self, state: ServerState, clients: Collection[int]) -> ServerState:
+        """Reset the memories of clients on this end; the next message to each resets them on the other."""
+        restarting = tuple(sorted({*state.restarting, *clients}))
+        downlink, uplink = self.downlink.forget(state.downlink, clients), self.uplink.forget(state.uplink, clients)
+        return replace(state, downlink=downlink, uplink=uplink, restarting=restarting)
 
     def rehearse(self, model: Tensor) -> None:
         """Send a model-sized vector [d] through both links and the sum, so that all code for it is compiled."""
@@ -136,14 +157,6 @@ class Algorithm:
     def receiver(self) -> Receiver:
         """A worker's end of the downlink."""
         return self.downlink.receiver()
-
-
-def _check_versions(state: UplinkState, replies: Sequence[Message]) -> None:
-    for reply in replies:
-        known = state.taken.get(reply.client, 0)
-        if reply.memory != known:
-            where = f"client {reply.client}, round {reply.round}"
-            raise StaleMemoryError(f"{where}: an update against version {reply.memory}, the server is at {known}")
 
 
 def assemble(row: Row, uplink: Link, downlink: Link, optimizer: ServerOptimizer, context: Context) -> Algorithm:
@@ -160,6 +173,6 @@ def assemble(row: Row, uplink: Link, downlink: Link, optimizer: ServerOptimizer,
     return Algorithm(
         row,
         ends[row.compresses](down, context.seed, context.run, context.dim),
-        estimator(up, context.seed, context.dim, weights, context.probability),
+        estimator(up, context.seed, context.dim, weights, context.probability, context.volatile),
         optimizer,
     )

@@ -7,8 +7,8 @@ applies what comes next, and refuses a gap: a mismatch is never silent.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fedkd.clients.store import ClientState
@@ -35,7 +35,7 @@ class DownlinkState:
         history: the newest messages, the last one leading to ``version``.
         outbox: messages made at the end of a round, to be sent in the next.
         seen: the version that each client is known to hold.
-        own: each client's own (H_i, version), where every client has one.
+        own: each client's own (H_i, version), where every client has one; the version is that of ``ClientState``.
         pending: the same after messages that are not yet known to have arrived.
     """
 
@@ -75,6 +75,10 @@ class Downlink(ABC):
     def acknowledge(self, state: DownlinkState, clients: Sequence[int]) -> DownlinkState:
         """Commit what is now known to have arrived: these clients have answered."""
 
+    def forget(self, state: DownlinkState, clients: Collection[int]) -> DownlinkState:
+        """Take these clients for new ones: the next message to them brings everything."""
+        return replace(state, seen={client: version for client, version in state.seen.items() if client not in clients})
+
     @abstractmethod
     def refresh(self, state: DownlinkState, model: Tensor, round_: int) -> tuple[bytes, ...]:
         """Messages that bring an empty receiver to this state, before the round's broadcast is made."""
@@ -91,6 +95,10 @@ class Downlink(ABC):
     def change(self, frame: bytes, version: int, round_: int, client: int = EVERYONE) -> bytes:
         """A message that carries a change against a version."""
         return Message(Kind.CHANGE, self.run, round_, client, version, frame).pack()
+
+    def restart(self, round_: int, client: int) -> bytes:
+        """A message that tells a client to forget what it remembers."""
+        return Message(Kind.RESTART, self.run, round_, client, 0, b"").pack()
 
     def key(self, round_: int, client: int = EVERYONE) -> Key:
         """The operator's randomness for one message."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,9 +31,9 @@ class UnicastModel(Downlink):
         for client in cohort:
             memory, version = state.own.get(client, (None, 0))
             sent = self.link.send(model, memory, self.key(round_, client))
-            pending[client] = (sent.memory, version + 1)
+            pending[client] = (sent.memory, round_ + 1)
             if self.link.in_full(memory):
-                unicast[client] = (self.full(model, version + 1, round_, client),)
+                unicast[client] = (self.full(model, round_ + 1, round_, client),)
             else:
                 unicast[client] = (self.change(sent.frame, version, round_, client),)
         return Broadcast(round_, cohort, (), unicast), replace(state, pending=pending)
@@ -46,6 +46,10 @@ class UnicastModel(Downlink):
         """Move H_i of the clients that answered."""
         arrived = {client: state.pending[client] for client in clients}
         return replace(state, own={**state.own, **arrived}, pending={})
+
+    def forget(self, state: DownlinkState, clients: Collection[int]) -> DownlinkState:
+        """Drop their H_i."""
+        return replace(state, own={client: own for client, own in state.own.items() if client not in clients})
 
     def refresh(self, state: DownlinkState, model: Tensor, round_: int) -> tuple[bytes, ...]:
         """Nothing: memories are the clients' own."""
@@ -81,4 +85,4 @@ class OwnReceiver(Receiver):
                 f"client {client}: message changes version {message.memory}, here is {state.received}"
             )
         received, memory = downlink.link.receive(message.frame, state.downlink, key, downlink.dim)
-        return received, replace(state, downlink=memory, received=message.memory + 1)
+        return received, replace(state, downlink=memory, received=message.round + 1)

@@ -17,7 +17,7 @@ the client's own h_i for the server's: both ends of a link hold the same bits.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -41,8 +41,8 @@ class UplinkState:
     """The server's end of all uplinks.
 
     Args:
-        taken: how many updates of each client were taken, the version of its memory.
-        own: h_i of each client (PP1).
+        taken: the version of each client's memory: the rounds that were over when its last update was taken.
+        own: h_i of each client (PP1, and PP2 where clients may lose theirs).
         mean: h in float64 (PP2).
     """
 
@@ -144,6 +144,7 @@ class Uplink(ABC):
     Args:
         weights: one weight a client; only their ratios matter.
         probability: p of taking part in a round.
+        volatile: whether clients may lose their memories, so that the server must be able to take a client's out again.
     """
 
     link: Link
@@ -151,6 +152,7 @@ class Uplink(ABC):
     dim: int
     weights: tuple[float, ...]
     probability: float
+    volatile: bool
 
     @abstractmethod
     def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> None:
@@ -168,8 +170,19 @@ class Uplink(ABC):
         """Add all replies at the server, which keeps what it must remember of single clients."""
 
     @abstractmethod
-    def mean(self, state: UplinkState, partial: Partial, clients: Sequence[int]) -> tuple[Tensor | None, UplinkState]:
-        """G [d] in float64 from what the clients' updates add up to; None when there is nothing to average."""
+    def mean(
+        self, state: UplinkState, partial: Partial, clients: Sequence[int], share: float
+    ) -> tuple[Tensor | None, UplinkState]:
+        """G [d] in float64 from what the clients' updates add up to; None when there is nothing to average.
+
+        ``share``: of the clients that were asked, those whose updates count; 1 but for failures.
+        """
+
+    def forget(self, state: UplinkState, clients: Collection[int]) -> UplinkState:
+        """Reset the memories of these clients: their next update is made against none."""
+        own = {client: memory for client, memory in state.own.items() if client not in clients}
+        taken = {client: version for client, version in state.taken.items() if client not in clients}
+        return replace(state, own=own, taken=taken)
 
     def nothing(self) -> Partial:
         """Of no updates."""
@@ -202,17 +215,19 @@ class MeanOfActive(Uplink):
                     own[reply.client] = after
         return partial, replace(state, own=own)
 
-    def mean(self, state: UplinkState, partial: Partial, clients: Sequence[int]) -> tuple[Tensor | None, UplinkState]:
+    def mean(
+        self, state: UplinkState, partial: Partial, clients: Sequence[int], share: float
+    ) -> tuple[Tensor | None, UplinkState]:
         """G = sum of w_i (h_i + D_i) / sum of w_i."""
         if not clients:
             return None, state
         weight = sum(self.weights[client] for client in clients)
-        return partial.total.total().div_(weight), replace(state, taken=_taken(state, clients))
+        return partial.total.total().div_(weight), state
 
 
 @dataclass(frozen=True)
 class MeanOfMemories(Uplink):
-    """PP2: the server keeps only the mean memory h."""
+    """PP2: the server keeps only the mean memory h, and every h_i beside it only where clients may lose theirs."""
 
     def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> None:
         """Add w_i D_i; the memory itself is not needed."""
@@ -223,26 +238,35 @@ class MeanOfMemories(Uplink):
 
     def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
         """Add; a client that was heard before has a memory."""
-        partial, some = self.nothing(), torch.empty(0)
+        partial, some, own = self.nothing(), torch.empty(0), dict(state.own)
         with Rows(partial.total) as rows:
             for reply in replies:
-                memory = some if reply.client in state.taken else None
+                memory = own.get(reply.client, some) if reply.client in state.taken else None
                 change, weight = self.change(reply, memory), self.weights[reply.client]
                 rows.add(reply, change, weight)
                 if self.link.in_full(memory):
                     partial.add_ahead(change, weight)
-        return partial, state
+                if self.volatile:
+                    own[reply.client] = self.link.move(change, memory)
+        return partial, replace(state, own=own)
 
-    def mean(self, state: UplinkState, partial: Partial, clients: Sequence[int]) -> tuple[Tensor | None, UplinkState]:
-        """G = h + sum of w_i D_i / p, h += rate * sum of w_i D_i, with weights that sum to one."""
+    def mean(
+        self, state: UplinkState, partial: Partial, clients: Sequence[int], share: float
+    ) -> tuple[Tensor | None, UplinkState]:
+        """G = h + sum of w_i D_i / (p share), h += rate * sum of w_i D_i, with weights that sum to one."""
         norm = sum(self.weights)
         memory = torch.zeros(self.dim, dtype=torch.float64) if state.mean is None else state.mean
         total = partial.total.total().div_(norm)
         moved = memory.add(total, alpha=self.link.rate)
         if partial.ahead is not None:
             moved.add_(partial.ahead.total(), alpha=(1 - self.link.rate) / norm)
-        return memory.add(total, alpha=1 / self.probability), replace(state, mean=moved, taken=_taken(state, clients))
+        return memory.add(total, alpha=1 / (self.probability * (share or 1.0))), replace(state, mean=moved)
 
-
-def _taken(state: UplinkState, clients: Sequence[int]) -> dict[int, int]:
-    return {**state.taken, **{client: state.taken.get(client, 0) + 1 for client in clients}}
+    def forget(self, state: UplinkState, clients: Collection[int]) -> UplinkState:
+        """Also take w_i h_i out of h."""
+        mean, norm = state.mean, sum(self.weights)
+        for client in sorted(clients):
+            lost = state.own.get(client)
+            if mean is not None and lost is not None:
+                mean = mean.sub(lost, alpha=self.weights[client] / norm)
+        return replace(super().forget(state, clients), mean=mean)

@@ -15,9 +15,9 @@ class ClientState:
 
     Args:
         uplink: h_i of a Shift memory, or what error feedback kept [d].
-        sent: how many updates it has sent, the version of ``uplink``.
+        sent: the version of ``uplink``: the number of rounds that were over when it sent its last update.
         downlink: its own H_i [d], where every client has one.
-        received: the version of ``downlink``.
+        received: the version of ``downlink``, counted alike.
     """
 
     uplink: Tensor | None = None

@@ -1,7 +1,7 @@
 """Where clients run: an executor moves the server's messages to workers and their replies back."""
 
 from fedkd.executors.auto import Auto
-from fedkd.executors.executor import ClientError, Exchange, Executor, ExecutorChoice, Site, StartingOrder
+from fedkd.executors.executor import ClientError, Exchange, Executor, ExecutorChoice, Plan, Site, StartingOrder
 from fedkd.executors.in_process import InProcess, Local
 from fedkd.executors.processes import Processes
 from fedkd.executors.ranks import Mpi
@@ -16,6 +16,7 @@ __all__ = [
     "InProcess",
     "Local",
     "Mpi",
+    "Plan",
     "Processes",
     "Reply",
     "Site",

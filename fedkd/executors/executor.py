@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from fedkd.algorithms import Partial
 from fedkd.clients import ClientState
@@ -15,7 +15,7 @@ from fedkd.executors.parcels import Kind, Parcel
 from fedkd.executors.placement import Seat
 from fedkd.executors.worker import Reply, Worker
 from fedkd.messages import Broadcast
-from fedkd.records.report import Placement
+from fedkd.records.report import Commentator, Outcome, Placement
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,11 +44,13 @@ class Exchange:
         replies: in any order.
         partial: what the updates add up to, where workers add them.
         placements: which worker trained whom, and when.
+        missing: clients that did not answer, and why.
     """
 
     replies: Sequence[Reply]
     partial: Partial | None
     placements: tuple[Placement, ...]
+    missing: Mapping[int, str] = field(default_factory=dict)
 
 
 class Executor(ABC):
@@ -130,6 +132,7 @@ class Site:
         cohort: clients of the largest round.
         shared_states: whether any worker of a host can read any client's state.
         start: what a process that inherits nothing makes its worker from.
+        run: the number that this run's messages carry.
     """
 
     make_worker: Callable[[str], Worker]
@@ -139,10 +142,47 @@ class Site:
     cohort: int
     shared_states: bool
     start: StartingOrder
+    run: int
+
+
+class Plan(Protocol):
+    """A run that is about to start, as far as an executor looks at it; ``fedkd.job.Job`` is one."""
+
+    @property
+    def folder(self) -> Path:
+        """What the run leaves behind."""
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """The resolved configuration."""
+
+    @property
+    def overrides(self) -> Sequence[str]:
+        """What the run was started with."""
+
+    @property
+    def clients(self) -> int:
+        """Number of clients."""
+
+    @property
+    def recorder(self) -> Commentator:
+        """To which the run speaks."""
 
 
 class ExecutorChoice(ABC):
-    """Which executor: a configured value."""
+    """Which executor: a configured value.
+
+    Attributes:
+        volatile: whether clients are on their own: they hold their memories themselves, may fail, leave and come back,
+            and are then started anew.
+    """
+
+    volatile: ClassVar[bool] = False
+
+    @property
+    def required(self) -> float:
+        """The share of a cohort, in (0, 1], without which a round fails."""
+        return 1.0
 
     @abstractmethod
     def start(self, site: Site) -> Executor:
@@ -151,6 +191,15 @@ class ExecutorChoice(ABC):
         Raises:
             ConfigurationError: they cannot be placed as asked.
         """
+
+    def conduct(self, plan: Plan) -> Outcome | None:
+        """Run the whole of it in processes of its own, and say how it ended; None: it is to run here.
+
+        Raises:
+            ConfigurationError: it cannot run as asked.
+            ClientError: it ended without an outcome.
+        """
+        return None
 
     def aside(self, work: Callable[[], bytes]) -> bytes:
         """Do work that trains before there are workers: here, unless the executor needs this process clean."""

@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     from fedkd.trainers import Serial, Solver
 
 
+def restarts(messages: Sequence[bytes | memoryview]) -> bool:
+    """Whether the server starts a client anew."""
+    return bool(messages) and Message.unpack(messages[0]).kind is Kind.RESTART
+
+
+def lost(run: int, round_: int, client: int) -> bytes:
+    """A client's answer to messages that change what it does not hold (StaleMemoryError)."""
+    return Message(Kind.LOST, run, round_, client, 0, b"").pack()
+
+
 class Reply(NamedTuple):
     """A client's reply: the bytes that travel, and two stop-watches that do not.
 
@@ -102,9 +112,16 @@ class Worker:
         self._seconds_heard = time.perf_counter() - began
 
     def run(self, round_: int, client: int, messages: Sequence[bytes | memoryview]) -> Reply:
-        """One client's round: read its own messages, train, compress the update against its memory."""
+        """One client's round: read its own messages, train, compress the update against its memory.
+
+        Raises:
+            StaleMemoryError: a message changes a memory that is not here.
+        """
         began = time.perf_counter()
-        x, state = self.receiver.read(client, self.store.before(client, round_), messages)
+        state = self.store.before(client, round_)
+        if restarts(messages):
+            state, messages = ClientState(), messages[1:]
+        x, state = self.receiver.read(client, state, messages)
         received = time.perf_counter()
         vector, numbers, samples = self._train(x, round_, client)
         trained = time.perf_counter()
@@ -152,7 +169,7 @@ class Worker:
         shop = self.workshop
         sent = shop.uplink.send(vector, state.uplink, key(shop.seed, "uplink", message.round, message.client))
         filled = replace(message, memory=state.sent, frame=sent.frame)
-        return filled, replace(state, uplink=sent.memory, sent=state.sent + 1)
+        return filled, replace(state, uplink=sent.memory, sent=message.round + 1)
 
     def _delivered(self, message: Message, before: ClientState) -> tuple[bytes, Sizes | None]:
         """The message as it leaves; where this worker adds, it is taken here and a receipt leaves."""

@@ -8,11 +8,12 @@ from fedkd.records.history import History, histories
 from fedkd.records.jsonl import Jsonl, read_reports
 from fedkd.records.manifest import Manifest, read_manifest
 from fedkd.records.page import write_report
-from fedkd.records.report import Outcome, Placement, Reason, Recorder, RoundReport, RunInfo
+from fedkd.records.report import Commentator, Outcome, Placement, Reason, Recorder, RoundReport, RunInfo
 from fedkd.records.summary import Summary, summarise
 from fedkd.records.timeline import Timeline
 
 __all__ = [
+    "Commentator",
     "Console",
     "History",
     "Jsonl",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from fedkd.errors import ConfigurationError
 from fedkd.records.jsonl import read_reports
 from fedkd.records.progress import LiveProgress, PlainProgress, Progress, Standing
-from fedkd.records.report import Outcome, Recorder, RoundReport, RunInfo
+from fedkd.records.report import Commentator, Outcome, RoundReport, RunInfo
 from fedkd.records.summary import summarise
 from fedkd.records.summary_table import summary_table
 
@@ -24,7 +24,7 @@ WIDTH = 100
 """Columns where there is no terminal to ask: a log file, a pipe."""
 
 
-class Console(Recorder):
+class Console(Commentator):
     """Says how a run goes.
 
     Args:

@@ -61,7 +61,8 @@ def of_line(line: str) -> RoundReport:
     values: dict[str, Any] = json.loads(line)
     changed = {
         "cohort": tuple(values["cohort"]),
-        "missing": tuple(values["missing"]),
+        "missing": {int(client): why for client, why in values["missing"].items()},
+        "restarted": tuple(values["restarted"]),
         "metrics": _numbers(values["metrics"]),
         "diagnostics": _numbers(values["diagnostics"]),
     }

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from fedkd.executors.placement import Seat
 
 BYTES_A_FLOAT = 4
 
@@ -37,7 +41,8 @@ class RoundReport:
     Args:
         round: counted from 0; ``metrics`` are those of the model after this round.
         cohort: clients that were asked.
-        missing: those of them whose update did not count.
+        missing: those of them whose update did not count, and why.
+        restarted: those that were told to start anew, with the whole model: nobody knew what they still held.
         bytes_up: whole messages from clients.
         bytes_down_broadcast: whole messages sent once to everyone.
         bytes_down_unicast: whole messages to single clients, each counted.
@@ -54,7 +59,8 @@ class RoundReport:
 
     round: int
     cohort: tuple[int, ...]
-    missing: tuple[int, ...]
+    missing: dict[int, str]
+    restarted: tuple[int, ...]
     bytes_up: int
     bytes_down_broadcast: int
     bytes_down_unicast: int
@@ -145,3 +151,15 @@ class Recorder(ABC):
     @abstractmethod
     def finish(self, outcome: Outcome) -> None:
         """The run is over; no more rounds follow."""
+
+
+class Commentator(Recorder):
+    """A recorder that also says what is done beside the rounds."""
+
+    @abstractmethod
+    def announce(self, message: str) -> None:
+        """Say in a few words what is being done."""
+
+    @abstractmethod
+    def show_workers(self, seats: Sequence[Seat]) -> None:
+        """Say where the workers run."""

@@ -36,7 +36,7 @@ def rounds(name: str, start: str, participation: Participation) -> Iterator[Told
         store = executor.workers[0].store
         states = {client: store.before(client, round_) for client in cohort}
         yield broadcast, late, algorithm.receiver(), states
-        replies = admit(executor.exchange(broadcast, tuple).replies, broadcast, RUN)
+        replies = admit(executor.exchange(broadcast, tuple), broadcast, RUN, state.uplink.taken).updates
         state = algorithm.aggregate(state, replies)
 
 

@@ -47,7 +47,7 @@ def run(folder: Path, overrides: Sequence[str]) -> Outcome:
     values = compose(overrides)
     settings = Settings.of(values)
     check(settings)
-    return execute(Job(settings, folder, values, overrides))
+    return execute(Job(settings, folder, values, overrides, settings.recorder))
 
 
 def resume(folder: Path, rounds: int, *elsewhere: str) -> Outcome:

@@ -68,6 +68,7 @@ class Case:
     seed: int = SEED
     dim: int = DIM
     samples: int = SAMPLES
+    volatile: bool = False
     forced: Link | None = None
     downlink_end: type | None = None
 
@@ -92,7 +93,7 @@ def federation(case: Case) -> tuple[Federation, torch.Tensor]:
     compresses, sent_to, uplink, downlink = ROWS[case.row]
     row = Row(case.row, compresses, sent_to, case.estimator, case.weights)
     probability = case.participation.probability(CLIENTS)
-    context = Context(case.seed, RUN, case.dim, (case.samples,) * CLIENTS, probability)
+    context = Context(case.seed, RUN, case.dim, (case.samples,) * CLIENTS, probability, case.volatile)
     algorithm = assemble(row, case.uplink or uplink, case.downlink or downlink, case.server, context)
     algorithm = altered(algorithm, case)
     uplink = algorithm.uplink

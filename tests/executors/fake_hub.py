@@ -169,7 +169,7 @@ class FakeHub(Hub):
 def pool(hub: FakeHub, clients: int = 100, *, shared_states: bool = True, work: Sequence[float] = ()) -> Pool:
     """The pool before it has heard of any round."""
     start = StartingOrder(Path(), {}, b"")
-    return Pool(hub, Site(_nobody, lambda: None, DIM, work or [9.0] * clients, clients, shared_states, start))
+    return Pool(hub, Site(_nobody, lambda: None, DIM, work or [9.0] * clients, clients, shared_states, start, run=1))
 
 
 def broadcast(

@@ -16,7 +16,8 @@ def report(round_: int, accuracy: float | None, **changes: object) -> RoundRepor
     values: dict[str, object] = {
         "round": round_,
         "cohort": (0, 1),
-        "missing": (),
+        "missing": {},
+        "restarted": (),
         "bytes_up": 20,
         "bytes_down_broadcast": 8,
         "bytes_down_unicast": 2,
@@ -35,7 +36,11 @@ def report(round_: int, accuracy: float | None, **changes: object) -> RoundRepor
 @pytest.fixture
 def reports() -> list[RoundReport]:
     """Accuracy .5, none, .75; one client does not answer in the last round."""
-    return [report(0, 0.5), report(1, None), report(2, 0.75, missing=(1,), bytes_up=10, bytes_body=10)]
+    return [
+        report(0, 0.5),
+        report(1, None),
+        report(2, 0.75, missing={1: "no reply within 60 s"}, bytes_up=10, bytes_body=10),
+    ]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_factors_are_against_a_float32_model_an_update_and_a_broadcast_of_it_a_r
 
 
 def test_uncompressed_messages_without_headers_have_factor_one(reports):
-    sent = [replace(one, missing=(), bytes_up=80, bytes_down_broadcast=40, bytes_down_unicast=0) for one in reports]
+    sent = [replace(one, missing={}, bytes_up=80, bytes_down_broadcast=40, bytes_down_unicast=0) for one in reports]
     summary = summarise("demo", sent, 40)
     assert (summary.factor_up, summary.factor_down, summary.factor) == (1.0, 1.0, 1.0)
     assert summary.bits_a_coordinate_up == 32.0

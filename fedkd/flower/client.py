@@ -1,0 +1,88 @@
+"""The client's side of Flower: a message of the server in, an update out, memories kept in the node's context.
+
+    memories = context.state;  x = H + Om;  train from x;  D_i = C_up(g_i - h_i);  context.state = memories after
+
+Every message is of a version. A node that does not hold the memory which a message changes says so (LOST), and is
+started anew in the next round: RESTART, then everything. What it answers is checked against the server's version, so
+an update from a state that Flower has lost, or kept for too long, never counts.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from flwr.app import Context, Message, MessageType, RecordDict
+
+from fedkd.algorithms import StaleMemoryError
+from fedkd.clients import MemoryStore
+from fedkd.executors.placement import local_devices
+from fedkd.executors.worker import Reply, Worker, lost, restarts
+from fedkd.flower import envelope
+from fedkd.flower.memories import Memories, load, save
+from fedkd.flower.start import Start, take, workshop
+
+PARTITION = "partition-id"
+"""Key of a node's configuration: which client it is."""
+
+
+def answer(message: Message, context: Context) -> Message:
+    """What a ClientApp answers to a message of fedkd's server: train, or say which client the node is.
+
+    Example:
+        >>> app = ClientApp()
+        >>> @app.train()
+        ... def train(message, context):
+        ...     return answer(message, context)
+    """
+    asked = message.metadata.message_type == MessageType.QUERY
+    content = _introduction(context) if asked else _trained(message.content, context)
+    return Message(content, reply_to=message)
+
+
+def client_of(context: Context) -> int:
+    """Which client a node is.
+
+    Raises:
+        ValueError: its node configuration does not say.
+    """
+    number = context.node_config.get(PARTITION)
+    if not isinstance(number, int) or number < 0:
+        raise ValueError(f'{PARTITION}={number} in the node configuration; start it with --node-config "{PARTITION}=0"')
+    return number
+
+
+def _introduction(context: Context) -> RecordDict:
+    said: dict[str, envelope.Note] = {"client": client_of(context), "host": socket.gethostname(), "device": _device()}
+    return envelope.enclose([], said)
+
+
+def _device() -> str:
+    """The first GPU that is visible: Ray and whoever starts a node show it the one that it may use."""
+    return next(iter(local_devices()), "cpu")
+
+
+def _trained(content: RecordDict, context: Context) -> RecordDict:
+    client, start, round_ = client_of(context), take(content, context), envelope.number(content, "round")
+    try:
+        if start is None:
+            raise StaleMemoryError("the run is not known here")
+        reply = _run(start, client, round_, envelope.parts(content, envelope.MESSAGES), context)
+    except StaleMemoryError as error:
+        return envelope.enclose([lost(envelope.number(content, "run"), round_, client)], {"why": str(error)})
+    seconds = {"seconds_train": reply.seconds_train, "seconds_link": reply.seconds_link}
+    return envelope.enclose([reply.data], {**seconds, "process": os.getpid()})
+
+
+def _run(start: Start, client: int, round_: int, messages: tuple[bytes, ...], context: Context) -> Reply:
+    """One round on this node; its memories move on only when all has gone well."""
+    setup, shop = workshop(start, context, client, _device())
+    held = Memories() if restarts(messages) else load(context.state, client, len(shop.learner.vector))
+    store, receiver = MemoryStore(), setup.algorithm.receiver()
+    if round_ > 0:
+        store.put(client, round_ - 1, held.client)
+    receiver.state = held.receiver
+    worker = Worker(shop, receiver, store, None)
+    reply = worker.run(round_, client, messages)
+    save(context.state, client, Memories(store.before(client, round_ + 1), receiver.state))
+    return reply

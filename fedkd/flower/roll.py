@@ -1,0 +1,83 @@
+"""The roll: which node is which client. A node says so itself, once, when it appears."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from flwr.app import Message, MessageType
+from flwr.common.constant import ErrorCode
+from flwr.serverapp import Grid
+
+from fedkd.executors.placement import Seat
+from fedkd.flower import envelope
+
+PAUSE = 0.05
+"""Seconds between two looks at the grid."""
+
+
+class Roll:
+    """Knows the nodes of a grid.
+
+    Args:
+        clients: how many there are to be.
+        pause: called between two looks; may raise KeyboardInterrupt.
+    """
+
+    def __init__(self, grid: Grid, clients: int, pause: Callable[[], None]) -> None:
+        self._grid, self._clients, self._pause = grid, clients, pause
+        self._nodes: dict[int, int] = {}
+        self._seats: dict[int, Seat] = {}
+        self._asked: dict[str, int] = {}
+        self._refused: dict[int, str] = {}
+
+    @property
+    def seats(self) -> list[Seat]:
+        """Where the clients run that have been seen."""
+        return [self._seats[client] for client in sorted(self._seats)]
+
+    def call(self, wanted: Collection[int], enough: int, seconds: float) -> Mapping[int, int]:
+        """The nodes of the wanted clients that are there: node by client.
+
+        Waits while there are fewer than ``enough``, but no longer than ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            there = self._look()
+            present = {client: self._nodes[client] for client in wanted if self._nodes.get(client) in there}
+            if len(present) >= enough or time.monotonic() > deadline:
+                return present
+            self._pause()
+
+    @property
+    def refused(self) -> Sequence[str]:
+        """Why nodes that are there do not count."""
+        return list(self._refused.values())
+
+    def _look(self) -> set[int]:
+        """Ask nodes that are new, hear what they say; the nodes that are there."""
+        there = set(self._grid.get_node_ids())
+        known = {*self._nodes.values(), *self._asked.values(), *self._refused}
+        for node in sorted(there - known):
+            for number in self._grid.push_messages([Message(envelope.enclose([], {}), node, MessageType.QUERY)]):
+                self._asked[number] = node
+        if self._asked:
+            for reply in self._grid.pull_messages(list(self._asked)):
+                self._hear(reply, there)
+        return there
+
+    def _hear(self, reply: Message, there: Collection[int]) -> None:
+        node = self._asked.pop(reply.metadata.reply_to_message_id)
+        if reply.has_error():
+            if reply.error.code != ErrorCode.NODE_UNAVAILABLE:
+                self._refused[node] = f"node {node}: {reply.error.reason}"
+            return
+        said = envelope.notes(reply.content)
+        client = said.get("client")
+        if not isinstance(client, int) or client >= self._clients:
+            self._refused[node] = f"node {node}: is client {client} of {self._clients}; count from 0"
+        elif self._nodes.get(client) in there:
+            self._refused[node] = f"node {node}: is client {client}, as node {self._nodes[client]} is"
+        else:
+            self._nodes[client] = node
+            self._seats[client] = Seat(client, str(said["host"]), str(said["device"]))

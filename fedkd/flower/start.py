@@ -1,0 +1,94 @@
+"""What a node makes its worker from: sent once to a node, which keeps it in its context."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flwr.app import ConfigRecord, Context, RecordDict
+
+from fedkd.build import Setup, build
+from fedkd.configuration.settings import Settings
+from fedkd.executors import StartingOrder
+from fedkd.executors.worker import Workshop
+from fedkd.flower import envelope
+
+START = "start"
+"""Name of the records, in a message and in a context."""
+OWN_FOLDER, OWN_DATA = "folder", "data"
+"""Keys of a node's configuration: where it may keep files, and where its own data is."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """An order as it lies in a context; equal ones share what was built from them.
+
+    Args:
+        values: the resolved configuration, as JSON.
+        folder: of the run, where the node shares it with the server; else empty.
+        lesson: what the teacher has learned.
+    """
+
+    values: str
+    folder: str
+    lesson: bytes
+
+    @staticmethod
+    def of(order: StartingOrder, shared: bool) -> Start:
+        """The order to nodes that share the run's folder, or do not."""
+        return Start(json.dumps(dict(order.values)), str(order.folder.resolve()) if shared else "", order.lesson)
+
+    def put(self, records: RecordDict) -> None:
+        """Into a message, or into a context's state."""
+        records[START] = ConfigRecord({"values": self.values, "folder": self.folder})
+        records[envelope.LESSON] = envelope.arrays([self.lesson])
+
+    @staticmethod
+    def get(records: RecordDict) -> Start | None:
+        """From a message or a context's state; None where there is none."""
+        said = records.get(START)
+        lesson = envelope.parts(records, envelope.LESSON)
+        if not isinstance(said, ConfigRecord) or len(lesson) != 1:
+            return None
+        return Start(str(said["values"]), str(said["folder"]), lesson[0])
+
+
+def take(content: RecordDict, context: Context) -> Start | None:
+    """What the message brings, kept from now on, or what was kept."""
+    brought = Start.get(content)
+    if brought is not None:
+        brought.put(context.state)
+        return brought
+    return Start.get(context.state)
+
+
+def workshop(start: Start, context: Context, client: int, device: str) -> tuple[Setup, Workshop]:
+    """What the node trains with, built once a process.
+
+    Raises:
+        ConfigurationError: the node's data do not fit the configuration.
+    """
+    values = json.loads(start.values)
+    if (data := context.node_config.get(OWN_DATA)) is not None:
+        values["data"] = {**values["data"], "path": str(data), "client_id": client}
+    return _built(json.dumps(values), start.lesson, str(_folder(start, context, client)), device)
+
+
+def _folder(start: Start, context: Context, client: int) -> Path:
+    """Where the node may keep files of this run."""
+    if start.folder:
+        return Path(start.folder)
+    own = context.node_config.get(OWN_FOLDER)
+    root = Path(str(own)) if own is not None else Path.home() / ".fedkd"
+    return root / f"run-{context.run_id}" / f"client-{client}"
+
+
+@lru_cache(maxsize=2)
+def _built(values: str, lesson: bytes, folder: str, device: str) -> tuple[Setup, Workshop]:
+    resolved: Mapping[str, Any] = json.loads(values)
+    setup = build(Settings.of(resolved), lambda _: None, lesson)
+    return setup, setup.workshop(device, Path(folder))

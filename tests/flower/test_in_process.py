@@ -1,0 +1,121 @@
+"""Flower's apps in one process: the trajectory of the local executor, and every failure made good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fedkd import checkpoint
+from fedkd.algorithms import ServerState
+from fedkd.compose import compose
+from fedkd.configuration import Settings, check
+from fedkd.flower.in_process import conduct
+from fedkd.flower.memories import load
+from fedkd.job import Job
+from fedkd.records import Outcome
+from tests.e2e.runs import SUPERVISED, TINY, resume, rounds_of, run
+from tests.flower.faulty_grid import Fault, FaultyGrid
+
+HERE = ("executor=flower_in_process",)
+PATIENT = ("executor.timeout=0.2", "executor.quorum=0.5")
+ALGORITHMS = ("mcm", "rand_mcm", "artemis", "dore", "sgd", "diana")
+
+
+def through(grid: FaultyGrid, folder: Path, *overrides: str) -> Outcome:
+    """A run over a grid of ours."""
+    overrides = (*overrides, *HERE, *PATIENT)
+    settings = Settings.of(values := compose(overrides))
+    check(settings)
+    return conduct(Job(settings, folder, values, list(overrides), settings.recorder), grid)
+
+
+def check_ends(grid: FaultyGrid, state: ServerState, compresses: str) -> None:
+    """Both ends of every client's links hold the same."""
+    for client in range(4):
+        held = load(grid.client(client).state, client, len(state.model))
+        assert held.client.sent == state.uplink.taken[client]
+        if client in state.uplink.own:
+            assert torch.equal(held.client.uplink, state.uplink.own[client])
+        if client in state.downlink.own:
+            assert torch.equal(held.client.downlink, state.downlink.own[client][0])
+        elif compresses == "model" and state.downlink.memory is not None:
+            assert held.receiver.version == state.downlink.version
+            assert torch.equal(held.receiver.memory, state.downlink.memory)
+
+
+@pytest.mark.parametrize("participation", ["full", "bernoulli"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_trajectory_and_the_bytes_are_those_of_the_local_executor(
+    tmp_path: Path, algorithm: str, participation: str
+) -> None:
+    overrides = [*TINY, f"algorithm={algorithm}", f"participation={participation}", "rounds=5"]
+    here = run(tmp_path / "flower", [*overrides, *HERE])
+    local = run(tmp_path / "local", overrides)
+    assert (here.reason, here.model_sha256) == ("finished", local.model_sha256)
+    assert rounds_of(tmp_path / "flower") == rounds_of(tmp_path / "local")
+
+
+@pytest.mark.parametrize("algorithm", ["mcm", "rand_mcm", "artemis"])
+def test_the_bytes_reported_are_those_of_the_arrays(tmp_path: Path, algorithm: str) -> None:
+    grid = FaultyGrid(4)
+    through(grid, tmp_path, *TINY, f"algorithm={algorithm}", "participation=bernoulli", "rounds=4")
+    for line in rounds_of(tmp_path):
+        asked, counted = len(line["cohort"]), grid.bytes.get(line["round"], {"up": 0, "down": 0})
+        assert counted["up"] == line["bytes_up"]
+        assert counted["down"] == asked * line["bytes_down_broadcast"] + line["bytes_down_unicast"]
+
+
+@pytest.mark.parametrize("algorithm", ["mcm", "rand_mcm", "artemis", "dore"])
+@pytest.mark.parametrize(("kind", "rounds"), [("silent", [1]), ("late", [1]), ("restarts", [1]), ("twice", [1, 3])])
+def test_a_client_that_fails_is_named_and_started_anew(
+    tmp_path: Path, algorithm: str, kind: str, rounds: list[int]
+) -> None:
+    grid = FaultyGrid(4, Fault(kind, client=2, round=1))
+    outcome = through(grid, tmp_path, *SUPERVISED, f"algorithm={algorithm}", "rounds=5")
+    assert outcome.reason == "finished"
+    lines = rounds_of(tmp_path)
+    assert [line["round"] for line in lines if line["missing"]] == rounds
+    assert all(list(line["missing"]) == ["2"] for line in lines if line["missing"])
+    assert [line["round"] for line in lines if line["restarted"] == [2]] == [round_ + 1 for round_ in rounds]
+    state = checkpoint.load(tmp_path).server
+    check_ends(grid, state, "model" if "mcm" in algorithm else "step")
+
+
+def test_the_reason_is_told(tmp_path: Path) -> None:
+    through(FaultyGrid(4, Fault("late", 2, 0), Fault("restarts", 1, 1)), tmp_path, *SUPERVISED)
+    (late, lost) = [line["missing"] for line in rounds_of(tmp_path)]
+    assert late == {"2": "no reply within 0.2 s"}
+    assert lost == {"1": "has lost its memories"}
+
+
+def test_a_client_that_raises_is_named_with_its_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from tests.faults.trainers import faulty
+
+    outcome = run(tmp_path, [*SUPERVISED, *HERE, *PATIENT, *faulty("raises", 1, 2)])
+    assert outcome.reason == "finished"
+    assert rounds_of(tmp_path)[1]["missing"] == {"2": "failed: ValueError: this sample cannot be read"}
+    assert capfd.readouterr().err.count("Traceback") == 1
+
+
+def test_without_a_quorum_the_run_fails_and_can_be_resumed(tmp_path: Path) -> None:
+    faults = [Fault("silent", client, 1) for client in (0, 1, 2)]
+    outcome = through(FaultyGrid(4, *faults), tmp_path, *SUPERVISED, "rounds=3")
+    assert (outcome.reason, outcome.rounds) == ("failed", 1)
+    assert outcome.message.startswith(
+        "round 1: 1 of 4 clients, fewer than the quorum of 0.5; client 0, round 1: no reply"
+    )
+    assert resume(tmp_path, 3, *HERE).reason == "finished"
+
+
+@pytest.mark.parametrize("executors", [("local", "flower_in_process"), ("flower_in_process", "local")])
+def test_a_resumed_run_starts_its_clients_anew(tmp_path: Path, executors: tuple[str, str]) -> None:
+    first, second = executors
+    run(tmp_path, [*SUPERVISED, "algorithm=mcm", f"executor={first}"])
+    assert resume(tmp_path, 4, f"executor={second}").reason == "finished"
+    lines: list[Any] = rounds_of(tmp_path)
+    assert [line["restarted"] for line in lines] == [[], [], [0, 1, 2, 3], []]
+    assert not any(line["missing"] for line in lines)
+    assert lines[2]["bytes_down_unicast"] > 0
