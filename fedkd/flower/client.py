@@ -19,8 +19,8 @@ from fedkd.clients import MemoryStore
 from fedkd.executors.placement import local_devices
 from fedkd.executors.worker import Reply, Worker, lost, restarts
 from fedkd.flower import envelope
-from fedkd.flower.memories import Memories, load, save
-from fedkd.flower.start import Start, take, workshop
+from fedkd.flower.memories import Keeper, Memories
+from fedkd.flower.start import Start, bench, take
 
 PARTITION = "partition-id"
 """Key of a node's configuration: which client it is."""
@@ -76,13 +76,14 @@ def _trained(content: RecordDict, context: Context) -> RecordDict:
 
 def _run(start: Start, client: int, round_: int, messages: tuple[bytes, ...], context: Context) -> Reply:
     """One round on this node; its memories move on only when all has gone well."""
-    setup, shop = workshop(start, context, client, _device())
-    held = Memories() if restarts(messages) else load(context.state, client, len(shop.learner.vector))
-    store, receiver = MemoryStore(), setup.algorithm.receiver()
+    place = bench(start, context, client, _device())
+    keeper = Keeper(context.state, client, place.memories)
+    anew = restarts(messages)
+    held = Memories() if anew else keeper.load(len(place.workshop.learner.vector))
+    store, receiver = MemoryStore(), place.setup.algorithm.receiver()
     if round_ > 0:
         store.put(client, round_ - 1, held.client)
-    receiver.state = held.receiver
-    worker = Worker(shop, receiver, store, None)
-    reply = worker.run(round_, client, messages)
-    save(context.state, client, Memories(store.before(client, round_ + 1), receiver.state))
+    place.ear.hear(receiver, context.run_id, held.receiver, messages[anew:])
+    reply = Worker(place.workshop, receiver, store, None).run(round_, client, messages)
+    keeper.save(Memories(store.before(client, round_ + 1), receiver.state))
     return reply

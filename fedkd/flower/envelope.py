@@ -57,9 +57,13 @@ def number(content: RecordDict, name: str) -> int:
     Raises:
         WireError: it is not said.
     """
-    said = notes(content).get(name)
+    return whole(notes(content).get(name))
+
+
+def whole(said: object) -> int:
+    """What was said, if it is a whole number; else WireError."""
     if not isinstance(said, int):
-        raise WireError(f"{NOTES}[{name}]: {said!r}, not a whole number")
+        raise WireError(f"{said!r} is not a whole number")
     return said
 
 

@@ -19,6 +19,7 @@ from fedkd.executors.executor import ClientError, Exchange, Executor, Refresh, S
 from fedkd.executors.placement import Seat, local_devices
 from fedkd.executors.worker import Reply, Worker
 from fedkd.flower import envelope
+from fedkd.flower.memories import forget_others
 from fedkd.flower.roll import PAUSE, Roll
 from fedkd.flower.seat import Seated
 from fedkd.flower.start import Start
@@ -58,6 +59,8 @@ class FlowerExecutor(Executor):
         self._roll = Roll(seated.grid, len(site.work), self._pause)
         self._informed: set[int] = set()
         self._judge: Worker | None = None
+        if seated.simulated:
+            forget_others(site.start.folder)
         self._gather()
 
     def exchange(self, broadcast: Broadcast, refresh: Refresh) -> Exchange:

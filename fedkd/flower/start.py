@@ -11,11 +11,15 @@ from typing import Any
 
 from flwr.app import ConfigRecord, Context, RecordDict
 
+from fedkd.algorithms import Receiver
+from fedkd.algorithms.downlinks import ReceiverState
 from fedkd.build import Setup, build
 from fedkd.configuration.settings import Settings
+from fedkd.errors import ConfigurationError
 from fedkd.executors import StartingOrder
 from fedkd.executors.worker import Workshop
 from fedkd.flower import envelope
+from fedkd.flower.memories import memories_of
 
 START = "start"
 """Name of the records, in a message and in a context."""
@@ -66,7 +70,41 @@ def take(content: RecordDict, context: Context) -> Start | None:
     return Start.get(context.state)
 
 
-def workshop(start: Start, context: Context, client: int, device: str) -> tuple[Setup, Workshop]:
+class Ear:
+    """A process's ear: what one of its clients has decoded of a broadcast, the next one need not decode again."""
+
+    def __init__(self) -> None:
+        self._heard: tuple[object, ReceiverState] | None = None
+
+    def hear(self, receiver: Receiver, run: int, held: ReceiverState, messages: tuple[bytes, ...]) -> None:
+        """Let a receiver that holds something hear messages of a Flower run.
+
+        Raises:
+            StaleMemoryError: they need a memory that is not held.
+        """
+        what = (run, held.version, messages)
+        if self._heard is None or self._heard[0] != what:
+            receiver.state = held
+            receiver.hear(messages)
+            self._heard = what, receiver.state
+        receiver.state = self._heard[1]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a process trains its clients with.
+
+    Args:
+        memories: folder of the clients' memories, where they are not in their contexts.
+    """
+
+    setup: Setup
+    workshop: Workshop
+    ear: Ear
+    memories: Path | None
+
+
+def bench(start: Start, context: Context, client: int, device: str) -> Bench:
     """What the node trains with, built once a process.
 
     Raises:
@@ -75,7 +113,11 @@ def workshop(start: Start, context: Context, client: int, device: str) -> tuple[
     values = json.loads(start.values)
     if (data := context.node_config.get(OWN_DATA)) is not None:
         values["data"] = {**values["data"], "path": str(data), "client_id": client}
-    return _built(json.dumps(values), start.lesson, str(_folder(start, context, client)), device)
+    setup, shop, ear = _built(json.dumps(values), start.lesson, str(_folder(start, context, client)), device)
+    if not setup.settings.data.holds(client):
+        raise ConfigurationError(f"client {client}: its samples are not here; name its folder as data in --node-config")
+    memories = memories_of(Path(start.folder), context.run_id) if start.folder else None
+    return Bench(setup, shop, ear, memories)
 
 
 def _folder(start: Start, context: Context, client: int) -> Path:
@@ -88,7 +130,7 @@ def _folder(start: Start, context: Context, client: int) -> Path:
 
 
 @lru_cache(maxsize=2)
-def _built(values: str, lesson: bytes, folder: str, device: str) -> tuple[Setup, Workshop]:
+def _built(values: str, lesson: bytes, folder: str, device: str) -> tuple[Setup, Workshop, Ear]:
     resolved: Mapping[str, Any] = json.loads(values)
     setup = build(Settings.of(resolved), lambda _: None, lesson)
-    return setup, setup.workshop(device, Path(folder))
+    return setup, setup.workshop(device, Path(folder)), Ear()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from fedkd.errors import ConfigurationError
+from fedkd.records import absences
 from fedkd.records.jsonl import read_reports
 from fedkd.records.progress import LiveProgress, PlainProgress, Progress, Standing
 from fedkd.records.report import Commentator, Outcome, RoundReport, RunInfo
@@ -75,6 +76,8 @@ class Console(Commentator):
         if not self._reports:
             self._reports = [past for past in read_reports(self._info.folder) if past.round < report.round]
         self._reports.append(report)
+        for line in absences.lines(report):
+            self._progress.tell(line)
         self._progress.show(Standing.of(self._reports, self._info))
 
     def finish(self, outcome: Outcome) -> None:

@@ -93,6 +93,7 @@ def render(runs: Sequence[History]) -> str:
         directions=tables.bytes_by_direction(rows[0]),
         parts=tables.bytes_by_part(rows[0]),
         diagnostics=_diagnostics(runs),
+        absences=tables.missing_clients(run.reports),
         workers=clients_on_workers(run.folder),
         labels=_labels(run),
         provenance=tables.provenance(run),

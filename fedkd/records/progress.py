@@ -66,6 +66,13 @@ class Standing:
 class Progress(ABC):
     """Shows how a run goes."""
 
+    def __init__(self, console: rich.console.Console, info: RunInfo) -> None:
+        self._console, self._info = console, info
+
+    def tell(self, text: str) -> None:
+        """Say something that stays."""
+        _print(self._console, text)
+
     @abstractmethod
     def begin(self) -> None:
         """Introduce the run."""
@@ -83,7 +90,7 @@ class PlainProgress(Progress):
     """A line a round; of a long run, about fifty lines."""
 
     def __init__(self, console: rich.console.Console, info: RunInfo) -> None:
-        self._console, self._info = console, info
+        super().__init__(console, info)
         self._every = max(math.ceil(info.rounds / LINES), 1)
 
     def begin(self) -> None:
@@ -107,7 +114,7 @@ class LiveProgress(Progress):
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
 
-        self._console, self._info = console, info
+        super().__init__(console, info)
         self._bar = Bar(
             TextColumn("round"),
             MofNCompleteColumn(),

@@ -25,6 +25,8 @@ class Summary:
         best: its best value in any round.
         rounds: that are done.
         updates: clients' updates that counted, over all rounds.
+        missing: those that did not.
+        restarted: how often a client was started anew.
         uncompressed: bytes of one model as float32.
         diagnostics: of the last round that has some.
     """
@@ -36,6 +38,8 @@ class Summary:
     best: float
     rounds: int
     updates: int
+    missing: int
+    restarted: int
     uncompressed: int
     bytes_up: int
     bytes_down_broadcast: int
@@ -108,6 +112,8 @@ def summarise(name: str, reports: Sequence[RoundReport], uncompressed: int) -> S
         best=best(filter(math.isfinite, values), default=math.nan),
         rounds=len(reports),
         updates=sum(len(report.cohort) - len(report.missing) for report in reports),
+        missing=sum(len(report.missing) for report in reports),
+        restarted=sum(len(report.restarted) for report in reports),
         uncompressed=uncompressed,
         bytes_up=sum(report.bytes_up for report in reports),
         bytes_down_broadcast=sum(report.bytes_down_broadcast for report in reports),

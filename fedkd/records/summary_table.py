@@ -30,7 +30,7 @@ def summary_table(summary: Summary, outcome: Outcome) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim", overflow="fold")
-    for row in (*_quality(summary), *_sent(summary), *_time(summary), *_targets(summary)):
+    for row in (*_quality(summary), *_sent(summary), *_time(summary), *_absences(summary), *_targets(summary)):
         table.add_row(*row)
     if outcome.message:
         table.caption, table.caption_justify, table.caption_style = outcome.message, "left", ""
@@ -64,6 +64,13 @@ def _against_float32(count: int, factor: float | None) -> str:
 def _time(summary: Summary) -> list[tuple[str, str, str]]:
     training, link = readable_seconds(summary.seconds_train), readable_seconds(summary.seconds_link)
     return [("time of rounds", readable_seconds(summary.seconds), f"clients: training {training}, compression {link}")]
+
+
+def _absences(summary: Summary) -> list[tuple[str, str, str]]:
+    if not (summary.missing or summary.restarted):
+        return []
+    asked = summary.updates + summary.missing
+    return [("missing", f"{summary.missing:,}", f"of {asked:,} updates; clients started anew: {summary.restarted:,}")]
 
 
 def _targets(summary: Summary) -> list[tuple[str, str, str]]:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
 
+from fedkd.records import absences
 from fedkd.records.comparison import columns
 from fedkd.records.history import History
+from fedkd.records.report import RoundReport
 from fedkd.records.summary import LAST, Summary
 from fedkd.records.timeline import RoundTimeline
 from fedkd.records.units import (
@@ -171,3 +173,15 @@ def seats(workers: Sequence[Mapping[str, Any]]) -> str:
 def _both(summary: Summary) -> str:
     up, down = readable_factor(summary.factor_up), readable_factor(summary.factor_down)
     return f"up {up}, down {down}"
+
+
+def missing_clients(reports: Sequence[RoundReport]) -> Table | None:
+    """Every client that was missing or started anew; None where there was none."""
+    rows: list[Sequence[str]] = []
+    for report in reports:
+        round_ = str(report.round + 1)
+        rows += [(round_, str(client), why, "") for client, why in report.missing.items()]
+        if report.restarted:
+            sent = f"{report.bytes_down_unicast:,}"
+            rows.append((round_, absences.clients(report.restarted), "started anew", sent))
+    return Table(("round", "client", "", "bytes to single clients"), rows) if rows else None

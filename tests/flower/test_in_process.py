@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fedkd.algorithms import ServerState
 from fedkd.compose import compose
 from fedkd.configuration import Settings, check
 from fedkd.flower.in_process import conduct
-from fedkd.flower.memories import load
+from fedkd.flower.memories import Keeper, memories_of
 from fedkd.job import Job
 from fedkd.records import Outcome
 from tests.e2e.runs import SUPERVISED, TINY, resume, rounds_of, run
@@ -32,10 +33,10 @@ def through(grid: FaultyGrid, folder: Path, *overrides: str) -> Outcome:
     return conduct(Job(settings, folder, values, list(overrides), settings.recorder), grid)
 
 
-def check_ends(grid: FaultyGrid, state: ServerState, compresses: str) -> None:
+def check_ends(keeper: Callable[[int], Keeper], state: ServerState, compresses: str) -> None:
     """Both ends of every client's links hold the same."""
     for client in range(4):
-        held = load(grid.client(client).state, client, len(state.model))
+        held = keeper(client).load(len(state.model))
         assert held.client.sent == state.uplink.taken[client]
         if client in state.uplink.own:
             assert torch.equal(held.client.uplink, state.uplink.own[client])
@@ -81,7 +82,12 @@ def test_a_client_that_fails_is_named_and_started_anew(
     assert all(list(line["missing"]) == ["2"] for line in lines if line["missing"])
     assert [line["round"] for line in lines if line["restarted"] == [2]] == [round_ + 1 for round_ in rounds]
     state = checkpoint.load(tmp_path).server
-    check_ends(grid, state, "model" if "mcm" in algorithm else "step")
+    memories = memories_of(tmp_path, run=1)
+    check_ends(
+        lambda client: Keeper(grid.client(client).state, client, memories),
+        state,
+        "model" if "mcm" in algorithm else "step",
+    )
 
 
 def test_the_reason_is_told(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ GOLDEN = """\
 MCM · distillation · digits · 2 clients · 10 parameters
 round 1/3  accuracy 50.00 %     up   160 bit  down    80 bit  500 ms/round  1.00 s left
 round 2/3  accuracy 50.00 %     up   320 bit  down   160 bit  500 ms/round  500 ms left
+round 3: missing client 1: no reply within 60 s
 round 3/3  accuracy 75.00 %     up   400 bit  down   240 bit  500 ms/round
 demo: finished after 3 rounds
 
@@ -23,6 +24,7 @@ demo: finished after 3 rounds
   — unicast         48 bit   6 B
   bits up + down   640 bit   80 B, 4.00x fewer than float32
   time of rounds    1.50 s   clients: training 1.80 s, compression 300 ms
+  missing                1   of 6 updates; clients started anew: 0
   DA                0.0200   mean probability of a wrong class in the target
   IV                0.0100   variance among the wrong classes, inherent
   DV               5.00e-4   variance among the wrong classes, derived

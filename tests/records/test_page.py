@@ -68,7 +68,7 @@ def test_it_is_well_formed_with_every_figure_in_it(text):
     tags = Page(text).tags
     assert tags.count("figure") == 3 + 5 + 1
     assert tags.count("svg") == 9 + 4
-    assert tags.count("table") == 4
+    assert tags.count("table") == 5
 
 
 def test_it_opens_without_network_or_script(text):
