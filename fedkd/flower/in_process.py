@@ -28,14 +28,20 @@ def client_app() -> ClientApp:
     return app
 
 
-def conduct(job: Job, grid: DirectGrid | None = None) -> Outcome:
-    """Run a job; ``grid`` may be one that fails on purpose."""
+def conduct(job: Job, grid: DirectGrid | None = None, simulated: bool = True) -> Outcome:
+    """Run a job.
+
+    Args:
+        job: to run.
+        grid: one that fails on purpose; None for one that does not.
+        simulated: whether nodes share the run's folder, as in a simulation; in a deployment they do not.
+    """
     outcomes: list[Outcome] = []
     app = ServerApp()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        with seated(Seated(grid, lambda: False, simulated=True)):
+        with seated(Seated(grid, lambda: False, simulated)):
             outcomes.append(execute(job))
 
     nodes = grid or DirectGrid(client_app(), job.settings.clients)

@@ -64,13 +64,13 @@ class Keeper:
 
     def save(self, memories: Memories) -> None:
         """Keep them; the model x is not kept, since every round brings it."""
-        receiver, name = memories.receiver, f"{self.client:06d}.{memories.client.sent}"
+        receiver, name = memories.receiver, f"{self.client:06d}/{memories.client.sent}"
         parts = [pack_state(self.client, memories.client)]
         parts += [] if receiver.memory is None else [vectors.pack(receiver.memory)]
         if self.folder is None:
             self.state[MEMORIES] = envelope.arrays(parts)
         else:
-            _replace(self.folder, f"{self.client:06d}", name, parts)
+            _replace(self.folder / name, parts)
         self.state[ABOUT] = ConfigRecord({"name": name, "version": receiver.version})
 
     def _parts(self, name: str) -> Sequence[bytes | memoryview]:
@@ -96,13 +96,13 @@ def forget_others(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _replace(folder: Path, client: str, name: str, parts: Sequence[bytes]) -> None:
+def _replace(path: Path, parts: Sequence[bytes]) -> None:
     """Write a client's file in one step, and remove those that it had before."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{name}.{os.getpid()}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
         file.writelines((Parcel(Kind.RESTORE, parts=tuple(parts)).head(), *parts))
-    temporary.replace(folder / name)
-    for old in folder.glob(f"{client}.*"):
-        if old.name != name:
+    temporary.replace(path)
+    for old in path.parent.iterdir():
+        if old != path:
             old.unlink(missing_ok=True)

@@ -25,12 +25,12 @@ PATIENT = ("executor.timeout=0.2", "executor.quorum=0.5")
 ALGORITHMS = ("mcm", "rand_mcm", "artemis", "dore", "sgd", "diana")
 
 
-def through(grid: FaultyGrid, folder: Path, *overrides: str) -> Outcome:
+def through(grid: FaultyGrid, folder: Path, *overrides: str, simulated: bool = True) -> Outcome:
     """A run over a grid of ours."""
     overrides = (*overrides, *HERE, *PATIENT)
     settings = Settings.of(values := compose(overrides))
     check(settings)
-    return conduct(Job(settings, folder, values, list(overrides), settings.recorder), grid)
+    return conduct(Job(settings, folder, values, list(overrides), settings.recorder), grid, simulated)
 
 
 def check_ends(keeper: Callable[[int], Keeper], state: ServerState, compresses: str) -> None:
@@ -69,25 +69,35 @@ def test_the_bytes_reported_are_those_of_the_arrays(tmp_path: Path, algorithm: s
         assert counted["down"] == asked * line["bytes_down_broadcast"] + line["bytes_down_unicast"]
 
 
-@pytest.mark.parametrize("algorithm", ["mcm", "rand_mcm", "artemis", "dore"])
+@pytest.mark.parametrize(
+    ("algorithm", "simulated"),
+    [("mcm", True), ("rand_mcm", True), ("artemis", True), ("dore", True), ("mcm", False)],
+)
 @pytest.mark.parametrize(("kind", "rounds"), [("silent", [1]), ("late", [1]), ("restarts", [1]), ("twice", [1, 3])])
 def test_a_client_that_fails_is_named_and_started_anew(
-    tmp_path: Path, algorithm: str, kind: str, rounds: list[int]
+    tmp_path: Path, algorithm: str, kind: str, rounds: list[int], simulated: bool
 ) -> None:
     grid = FaultyGrid(4, Fault(kind, client=2, round=1))
-    outcome = through(grid, tmp_path, *SUPERVISED, f"algorithm={algorithm}", "rounds=5")
+    outcome = through(grid, tmp_path, *SUPERVISED, f"algorithm={algorithm}", "rounds=5", simulated=simulated)
     assert outcome.reason == "finished"
     lines = rounds_of(tmp_path)
     assert [line["round"] for line in lines if line["missing"]] == rounds
     assert all(list(line["missing"]) == ["2"] for line in lines if line["missing"])
     assert [line["round"] for line in lines if line["restarted"] == [2]] == [round_ + 1 for round_ in rounds]
-    state = checkpoint.load(tmp_path).server
-    memories = memories_of(tmp_path, run=1)
+    files = memories_of(tmp_path, run=1) if simulated else None
     check_ends(
-        lambda client: Keeper(grid.client(client).state, client, memories),
-        state,
+        lambda client: Keeper(grid.client(client).state, client, files),
+        checkpoint.load(tmp_path).server,
         "model" if "mcm" in algorithm else "step",
     )
+
+
+@pytest.mark.parametrize("algorithm", ["mcm", "artemis"])
+def test_memories_in_contexts_give_the_same_trajectory(tmp_path: Path, algorithm: str) -> None:
+    overrides = [*TINY, f"algorithm={algorithm}", "rounds=5"]
+    outcome = through(FaultyGrid(4), tmp_path / "flower", *overrides, simulated=False)
+    assert outcome.model_sha256 == run(tmp_path / "local", overrides).model_sha256
+    assert not (tmp_path / "flower" / "clients" / "flower-1").exists()
 
 
 def test_the_reason_is_told(tmp_path: Path) -> None:
