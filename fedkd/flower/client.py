@@ -36,7 +36,7 @@ def answer(message: Message, context: Context) -> Message:
         ...     return answer(message, context)
     """
     asked = message.metadata.message_type == MessageType.QUERY
-    content = _introduction(context) if asked else _trained(message.content, context)
+    content = _introduction(message.content, context) if asked else _trained(message.content, context)
     return Message(content, reply_to=message)
 
 
@@ -52,9 +52,12 @@ def client_of(context: Context) -> int:
     return number
 
 
-def _introduction(context: Context) -> RecordDict:
-    said: dict[str, envelope.Note] = {"client": client_of(context), "host": socket.gethostname(), "device": _device()}
-    return envelope.enclose([], said)
+def _introduction(content: RecordDict, context: Context) -> RecordDict:
+    """Who this is; the process is ready to train, or cannot be, before the first round waits for it."""
+    client, start = client_of(context), take(content, context)
+    if start is not None:
+        bench(start, context, client, _device())
+    return envelope.enclose([], {"client": client, "host": socket.gethostname(), "device": _device()})
 
 
 def _device() -> str:

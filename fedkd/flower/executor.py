@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from flwr.app import Message, MessageType
+from flwr.app import Message, MessageType, RecordDict
 from flwr.common.constant import ErrorCode
 
 from fedkd.clients import ClientState
@@ -56,8 +56,8 @@ class FlowerExecutor(Executor):
     def __init__(self, seated: Seated, site: Site, limits: Limits) -> None:
         self._seated, self._site, self._limits = seated, site, limits
         self._start = Start.of(site.start, seated.simulated)
-        self._roll = Roll(seated.grid, len(site.work), self._pause)
-        self._informed: set[int] = set()
+        self._roll = Roll(seated.grid, len(site.work), self._question, self._pause)
+        self._uninformed: set[int] = set()
         self._judge: Worker | None = None
         if seated.simulated:
             forget_others(site.start.folder)
@@ -78,7 +78,7 @@ class FlowerExecutor(Executor):
             end, seconds = time.perf_counter() - began, reply.seconds_train + reply.seconds_link
             placements.append(Placement(client, client, max(end - seconds, 0.0), end, None))
         held = {reply.client for reply in replies if Ours.unpack(reply.data).kind is not Kind.LOST}
-        self._informed = (self._informed - set(broadcast.cohort)) | held
+        self._uninformed = (self._uninformed | set(broadcast.cohort)) - held
         return Exchange(replies, None, tuple(placements), missing)
 
     def evaluate(self, model: Tensor) -> dict[str, float]:
@@ -113,6 +113,12 @@ class FlowerExecutor(Executor):
             line = f"{there} of {len(clients)} nodes came within {self._limits.startup:g} s"
             raise ClientError(f"{line}; {refused or 'start more, or choose fewer clients'}")
 
+    def _question(self) -> RecordDict:
+        """To a new node: this is the run; which client are you?"""
+        content = envelope.enclose([], {})
+        self._start.put(content)
+        return content
+
     def _enough(self, asked: int) -> int:
         return math.ceil(self._limits.quorum * asked)
 
@@ -128,9 +134,9 @@ class FlowerExecutor(Executor):
         return sent
 
     def _push(self, broadcast: Broadcast, client: int, node: int) -> str | None:
-        """A node that does not know the run yet is told of it."""
+        """A node that may have forgotten the run is told of it."""
         content = envelope.enclose(broadcast.to(client), {"run": self._site.run, "round": broadcast.round})
-        if client not in self._informed:
+        if client in self._uninformed:
             self._start.put(content)
         kept = self._limits.timeout + SPARE
         message = Message(content, node, MessageType.TRAIN, ttl=kept, group_id=str(broadcast.round))

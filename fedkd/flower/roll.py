@@ -1,11 +1,11 @@
-"""The roll: which node is which client. A node says so itself, once, when it appears."""
+"""The roll: which node is which client. A new node says so itself, once, and makes itself ready for the run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from flwr.app import Message, MessageType
+from flwr.app import Message, MessageType, RecordDict
 from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 
@@ -21,11 +21,12 @@ class Roll:
 
     Args:
         clients: how many there are to be.
+        question: a message to a node that is new.
         pause: called between two looks; may raise KeyboardInterrupt.
     """
 
-    def __init__(self, grid: Grid, clients: int, pause: Callable[[], None]) -> None:
-        self._grid, self._clients, self._pause = grid, clients, pause
+    def __init__(self, grid: Grid, clients: int, question: Callable[[], RecordDict], pause: Callable[[], None]) -> None:
+        self._grid, self._clients, self._question, self._pause = grid, clients, question, pause
         self._nodes: dict[int, int] = {}
         self._seats: dict[int, Seat] = {}
         self._asked: dict[str, int] = {}
@@ -59,7 +60,7 @@ class Roll:
         there = set(self._grid.get_node_ids())
         known = {*self._nodes.values(), *self._asked.values(), *self._refused}
         for node in sorted(there - known):
-            for number in self._grid.push_messages([Message(envelope.enclose([], {}), node, MessageType.QUERY)]):
+            for number in self._grid.push_messages([Message(self._question(), node, MessageType.QUERY)]):
                 self._asked[number] = node
         if self._asked:
             for reply in self._grid.pull_messages(list(self._asked)):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fedkd.trainers.solvers import Solver
     from fedkd_compression import Key
 
+SLEEP = 14.0
+"""Seconds of a client that sleeps."""
 PAUSE = 120.0
 """Seconds that the other clients take in the round of the failure, where they are told to wait."""
 
@@ -37,11 +39,16 @@ def _dies() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _sleeps() -> None:
+    time.sleep(SLEEP)
+
+
 FAULTS: dict[str, Callable[[], object]] = {
     "raises": _raises,
     "leaves": lambda: sys.exit(0),
     "interrupts": _interrupts,
     "dies": _dies,
+    "sleeps": _sleeps,
 }
 
 
@@ -75,3 +82,27 @@ def faulty(fault: str, round_: int, client: int, others_wait: bool = False) -> l
     values = {"fault": fault, "round": round_, "client": client, "others_wait": others_wait}
     target = "trainer._target_=tests.faults.trainers.Faulty"
     return ["plugins=[tests]", target, *(f"trainer.{name}={value}" for name, value in values.items())]
+
+
+@dataclass(frozen=True)
+class Troubled(Serial):
+    """As ``Serial``, but some clients fail.
+
+    Args:
+        troubles: each as "fault, round, client", with a blank between them.
+    """
+
+    troubles: tuple[str, ...]
+
+    def train(self, learner: Learner, solver: Solver, x: Tensor, samples: Samples, key: Key) -> Update:
+        """Fail or train."""
+        for fault, round_, client in map(str.split, self.troubles):
+            if key == keys.key(0, "train", int(round_), int(client)):
+                FAULTS[fault]()
+        return super().train(learner, solver, x, samples, key)
+
+
+def troubled(*troubles: tuple[str, int, int]) -> list[str]:
+    """The overrides that put several faults into a run: fault, round and client of each."""
+    listed = ",".join(f'"{fault} {round_} {client}"' for fault, round_, client in troubles)
+    return ["plugins=[tests]", "trainer._target_=tests.faults.trainers.Troubled", f"trainer.troubles=[{listed}]"]

@@ -8,6 +8,7 @@ import pytest
 from flwr.app import Context, Error, Message
 from flwr.common.constant import ErrorCode
 
+from fedkd.flower import envelope
 from fedkd.flower.client import PARTITION
 from fedkd.flower.grid import DirectGrid
 from fedkd.flower.in_process import client_app
@@ -35,7 +36,7 @@ class Nodes(DirectGrid):
 
 
 def roll(grid: DirectGrid, pause: Callable[[], None] = lambda: None) -> Roll:
-    return Roll(grid, CLIENTS, pause)
+    return Roll(grid, CLIENTS, lambda: envelope.enclose([], {}), pause)
 
 
 def test_every_node_is_asked_once() -> None:
