@@ -3,11 +3,10 @@
     python benchmarks/executors.py [training|bytes|all] [--model cnn|mlp|all] [--rounds 12] [--out FILE.json]
 
 ``training`` has the data, models and cohorts of ``rounds.py``: 100 clients x 100 samples, cohort 10, batch 20, one
-local epoch; one thread a worker. A round's wall is split into the clients' own seconds on the busiest worker, the
-server's own work (encoding the broadcast, admission, decoding and adding, the step), and the rest: communication and
-scheduling. ``bytes`` has 50 clients that train nothing and send 6.65 MB each (1,663,370 float32, identity links), on
-forked workers and under ``mpirun -n 2``; beside it, as many bytes through a bare socket. The rows take turns, round by
-round; all must end with the same model, bit for bit.
+epoch, one thread a worker. A round's wall is split into the clients' own seconds on the busiest worker, the server's
+(broadcast, admission, decoding, adding, the step), and the rest: communication and scheduling. ``bytes`` has 50
+clients that train nothing and send 6.65 MB each (1,663,370 float32, identity links), on forked workers and under
+``mpirun -n 2``; beside it, as many bytes through a bare socket. Rows take turns; all end with the same model.
 """
 
 from __future__ import annotations
@@ -129,12 +128,12 @@ class Here(Timed):
         sent = time.perf_counter()
         exchange = self._executor.exchange(broadcast, lambda: self._algorithm.refresh(state))
         came = time.perf_counter()
-        updates = admit(exchange, broadcast, RUN, after.uplink.taken).updates
-        self._state = self._algorithm.aggregate(after, updates, exchange.partial)
+        admitted = admit(exchange, broadcast, RUN, after.uplink.taken)
+        self._state = self._algorithm.aggregate(after, admitted.updates, exchange.partial)
         ended = time.perf_counter()
-        busy: dict[int, float] = {}
+        busy = dict.fromkeys((bar.worker for bar in exchange.placements), 0.0)
         for bar in exchange.placements:
-            busy[bar.worker] = busy.get(bar.worker, 0.0) + bar.end - bar.begin
+            busy[bar.worker] += bar.end - bar.begin
         self.spent.append(Spent(ended - began, max(busy.values()), ended - came + sent - began))
 
     def digest(self) -> str:
