@@ -112,7 +112,9 @@ def _call(cls: type, values: Mapping[str, object], path: str, plugins: Sequence[
     if missing := [name for name in required if name not in values]:
         raise ConfigurationError(f"{path}.{missing[0]}: missing; {cls.__name__} needs it")
     arguments = {
-        name: construct(kinds[name], value, f"{path}.{name}".lstrip("."), plugins) for name, value in values.items()
+        name: construct(kind, values[name], f"{path}.{name}".lstrip("."), plugins)
+        for name, kind in kinds.items()
+        if name in values
     }
     try:
         return cls(**arguments)

@@ -17,8 +17,8 @@ from fedkd.executors import ExecutorChoice
 from fedkd.links import Link
 from fedkd.models import Model
 from fedkd.records import Console
-from fedkd.tasks import ConvexTask, Task, Teacher
-from fedkd.trainers import Serial, Solver
+from fedkd.tasks import ConvexTask, Foreign, Task, Teacher
+from fedkd.trainers import ForeignTrainer, Serial, Solver
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Settings:
     threads: int
     reduce_from: int
     compare: dict[str, tuple[str, ...]]
+    task: Task | ConvexTask | Foreign
     data: Source
     partitioner: Partitioner
     model: Model | None
-    task: Task | ConvexTask
     teacher: Teacher | None
     solver: Solver
-    trainer: Serial
+    trainer: Serial | ForeignTrainer
     algorithm: Row
     uplink: Link
     downlink: Link

@@ -3,6 +3,7 @@
 from fedkd.tasks.base import Batch, Task
 from fedkd.tasks.convex import ConvexTask, Optimum, client_weights
 from fedkd.tasks.distillation import Distillation
+from fedkd.tasks.foreign import Foreign, ForeignData
 from fedkd.tasks.least_squares import LeastSquares
 from fedkd.tasks.logistic import Logistic
 from fedkd.tasks.supervised import Supervised
@@ -15,6 +16,8 @@ __all__ = [
     "ConvexTask",
     "Distillation",
     "FittedTeacher",
+    "Foreign",
+    "ForeignData",
     "GlobalModel",
     "LeastSquares",
     "Lesson",

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 EVALUATION_BATCH = 2048
 
 
-class Learner(ABC):
-    """The object a trainer drives: load a vector, ask for gradients, step on ``parameters`` in place.
+class Resident(ABC):
+    """A model that lives where it is trained, as one flat vector, and can be evaluated.
 
     Attributes:
         vector: the resident flat parameters [d].
@@ -44,8 +44,16 @@ class Learner(ABC):
         self.vector.copy_(x)
 
     @abstractmethod
-    def on(self, device: str) -> Learner:
-        """A learner of its own on a device, with the same parameters."""
+    def on(self, device: str) -> Resident:
+        """Another one on a device, with the same parameters."""
+
+    @abstractmethod
+    def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
+        """The quality of a model [d] on samples."""
+
+
+class Learner(Resident):
+    """The object that solvers drive: load a vector, ask for gradients, step on ``parameters`` in place."""
 
     @abstractmethod
     def gradients(self, batch: Batch) -> list[Tensor]:
@@ -58,10 +66,6 @@ class Learner(ABC):
     @abstractmethod
     def report(self, seen: Batch) -> tuple[float, ...]:
         """The task's ``metrics`` on the samples seen since ``begin_epoch``."""
-
-    @abstractmethod
-    def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
-        """The quality of a model [d] on samples."""
 
 
 class NetworkLearner(Learner):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 
@@ -35,6 +35,13 @@ class Update(NamedTuple):
 
     vector: Tensor
     numbers: tuple[float, ...]
+
+
+class Trainer(Protocol):
+    """How a worker trains a client."""
+
+    def train(self, learner: Any, solver: Solver, x: Tensor, samples: Samples, key: Key) -> Update:
+        """The client's update from the received model x [d]; the learner is of the kind that this trainer drives."""
 
 
 @dataclass(frozen=True)

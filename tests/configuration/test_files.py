@@ -17,7 +17,14 @@ from fedkd.configuration import Settings, resolve
 CONFIGS = configurations()
 FILES = sorted(path for path in CONFIGS.glob("*/*.yaml") if path.parent.name != "experiment")
 CHOICES = [f"{path.parent.name}={path.stem}" for path in sorted(CONFIGS.glob("*/*.yaml"))]
-GIVEN = {"data=npz": ["data.path=x"], "data=libsvm": ["data.path=x"]}
+FOREIGN = ["plugins=[tests]", "task=foreign", "task._target_=tests.tasks.foreign_code.Blobs"]
+GIVEN = {
+    "data=npz": ["data.path=x"],
+    "data=libsvm": ["data.path=x"],
+    "data=folder": ["data.path=x"],
+    "data=foreign": FOREIGN,
+    "task=foreign": FOREIGN,
+}
 GROUP_CLASS = {"algorithm": "fedkd.algorithms.algorithm.Row"}
 PARTIAL = ("uplink", "downlink")
 """Groups whose files set a part of an object: a link's operator comes from one file, its memory from another."""
@@ -40,7 +47,7 @@ def fields(target: str) -> list[str]:
 
 
 def content(path: Path) -> dict[str, object]:
-    run = OmegaConf.create({"clients": 20, "file": OmegaConf.load(path)})
+    run = OmegaConf.create({"clients": 20, "task": {}, "file": OmegaConf.load(path)})
     found = OmegaConf.to_container(run.file, resolve=True)
     assert isinstance(found, dict)
     return {str(key): value for key, value in found.items()}

@@ -25,7 +25,8 @@ from fedkd.tasks import (
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 TEACHERS = [path for path in (CONFIGS / "teacher").glob("*.yaml") if path.stem != "none"]
-FILES = sorted([*(CONFIGS / "task").glob("*.yaml"), *TEACHERS])
+TASKS = [path for path in (CONFIGS / "task").glob("*.yaml") if path.stem != "foreign"]
+FILES = sorted([*TASKS, *TEACHERS])
 
 
 def read(path: Path) -> object:

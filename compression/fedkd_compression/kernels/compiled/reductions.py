@@ -97,11 +97,13 @@ def squares(rows: Floats) -> NDArray[np.float64]:
 def _peaks(
     first: int, last: int, chunks: int, bits: Unsigned, magnitude: np.unsignedinteger[Any], out: Unsigned
 ) -> None:
+    # Narrowed to the words' own type at each step: only then does the loop become vector instructions.
+    word = out.dtype.type
     for item in range(first, last):
         row, start, stop = chunk_of(item, chunks, bits.shape[1])
-        most = bits[row, start] & magnitude
-        for j in range(start, stop):
-            most = max(most, bits[row, j] & magnitude)
+        most = word(0)
+        for value in bits[row, start:stop]:
+            most = max(most, word(value & magnitude))
         out[row, item - row * chunks] = most
 
 
