@@ -6,9 +6,11 @@ from pathlib import Path
 
 from fedkd.algorithms import Context, assemble
 from fedkd.configuration.settings import Settings
+from fedkd.data import Folder, NaturalId
 from fedkd.errors import ConfigurationError
 from fedkd.executors import Auto, Mpi, mpi
-from fedkd.tasks import ConvexTask, Distillation
+from fedkd.tasks import ConvexTask, Distillation, Foreign, ForeignData
+from fedkd.trainers import ForeignTrainer
 
 
 def check(settings: Settings) -> None:
@@ -19,8 +21,10 @@ def check(settings: Settings) -> None:
     """
     settings.data.check()
     _samples(settings)
+    _divided(settings)
     settings.participation.check(settings.clients)
     _teaching(settings)
+    _foreign(settings)
     _links(settings)
     _ranks(settings)
     if settings.resume is not None and not (Path(settings.resume) / "manifest.json").is_file():
@@ -32,6 +36,28 @@ def _samples(settings: Settings) -> None:
     if available is not None and settings.clients > available:
         raise ConfigurationError(
             f"clients={settings.clients} exceeds the {available} training samples; choose clients <= {available}"
+        )
+
+
+def _divided(settings: Settings) -> None:
+    """Data that lies divided stays so, and clients whose samples are elsewhere train elsewhere."""
+    if not isinstance(settings.data, Folder):
+        return
+    if not isinstance(settings.partitioner, NaturalId):
+        name = type(settings.partitioner).__name__
+        raise ConfigurationError(f"partitioner: {name}, but data=folder is divided; choose partitioner=natural_id")
+    if settings.data.complete():
+        return
+    if not settings.executor.volatile:
+        name, path = type(settings.executor).__name__, settings.data.path
+        raise ConfigurationError(
+            f"executor: {name} trains every client here, but {path} lacks their samples; choose executor=flower"
+        )
+    if settings.teacher is not None and settings.teacher.learns == "before":
+        name = type(settings.teacher).__name__
+        raise ConfigurationError(
+            f"teacher: {name} answers for all training samples on the server, but they are on their nodes; "
+            "choose teacher=local"
         )
 
 
@@ -48,8 +74,19 @@ def _teaching(settings: Settings) -> None:
         raise ConfigurationError("teacher: none, but task=distillation needs one; choose teacher=pretrained")
     if not distils and settings.teacher is not None:
         raise ConfigurationError("teacher: given, but this task learns from labels alone; choose teacher=none")
-    if not isinstance(settings.task, ConvexTask) and settings.model is None:
+    if not isinstance(settings.task, ConvexTask | Foreign) and settings.model is None:
         raise ConfigurationError("model: none, but this task trains a network; choose model=mlp")
+
+
+def _foreign(settings: Settings) -> None:
+    """A foreign task, its data and its trainer go together."""
+    foreign = isinstance(settings.task, Foreign)
+    parts = (("data", settings.data, ForeignData, "auto"), ("trainer", settings.trainer, ForeignTrainer, "serial"))
+    for name, value, kind, other in parts:
+        if isinstance(value, kind) != foreign:
+            fit = "foreign" if foreign else other
+            task = type(settings.task).__name__
+            raise ConfigurationError(f"{name}: {type(value).__name__} does not fit task {task}; choose {name}={fit}")
 
 
 def _links(settings: Settings) -> None:

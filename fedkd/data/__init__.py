@@ -16,6 +16,7 @@ from fedkd.data.partitioners import (
 from fedkd.data.sources import (
     Digits,
     Fashion,
+    Folder,
     HeldOut,
     Hierarchical,
     Images,
@@ -31,6 +32,7 @@ __all__ = [
     "Digits",
     "Dirichlet",
     "Fashion",
+    "Folder",
     "HeldOut",
     "Hierarchical",
     "Iid",

@@ -119,6 +119,14 @@ class Source(ABC):
     def load(self, key: Key) -> Dataset:
         """Load the samples; the key chooses which, where there is a choice."""
 
+    def holds(self, client: int) -> bool:
+        """Whether a client's samples are here; elsewhere than on its node they may not be."""
+        return True
+
+    def complete(self) -> bool:
+        """Whether every client's samples are here."""
+        return True
+
     def available(self) -> int | None:
         """Training samples that ``load`` will give, where that is known without loading."""
         return None

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
-    "data": "auto digits mnist5k fashion libsvm least_squares logistic hierarchical npz",
+    "data": "auto digits mnist5k fashion libsvm least_squares logistic hierarchical npz folder foreign",
     "partitioner": "iid dirichlet shard pathological linear natural_id",
     "model": "mlp cnn resnet fedavg_cnn linear",
 }
@@ -23,7 +23,7 @@ MISSING = "given-by-the-user"
 
 def read(name: str) -> tuple[type, dict[str, object]]:
     """The class that the file names, and the values that it gives; a list becomes a tuple."""
-    run = OmegaConf.create({"clients": 20, "group": OmegaConf.load(ROOT / "configs" / name)})
+    run = OmegaConf.create({"clients": 20, "task": {}, "group": OmegaConf.load(ROOT / "configs" / name)})
     values = OmegaConf.to_container(run.group, resolve=True)
     assert isinstance(values, dict)
     module, _, target = str(values.pop("_target_")).rpartition(".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedkd.data.sources.digits import Digits
 from fedkd.data.sources.fashion import Fashion
+from fedkd.data.sources.folder import Folder
 from fedkd.data.sources.held_out import HeldOut
 from fedkd.data.sources.hierarchical import Hierarchical
 from fedkd.data.sources.images import Images
@@ -15,6 +16,7 @@ from fedkd.data.sources.synthetic import SyntheticLeastSquares, SyntheticLogisti
 __all__ = [
     "Digits",
     "Fashion",
+    "Folder",
     "HeldOut",
     "Hierarchical",
     "Images",
