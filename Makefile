@@ -1,11 +1,12 @@
 # Everything runs in a virtual environment of its own, made at first use.
 VENV ?= .venv
 PYTHON ?= python3.11
+EXECUTIONS ?= 1000000
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test exhaustive fuzz triton check format wheel clean
+.PHONY: help sim test flower exhaustive fuzz triton check format wheel clean
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,13 +15,16 @@ sim: $(READY) ## set up and run the main job (about two minutes on two cores)
 	$(BIN)/python sims/run.py experiment=main_job
 
 test: $(READY) ## set up and run the tests (about five minutes on two cores)
-	$(BIN)/python -m pytest -n auto -m "not exhaustive"
+	$(BIN)/python -m pytest -n auto -m "not exhaustive and not flower"
+
+flower: $(READY) ## run the tests that start Flower's processes: simulations on Ray, a deployment on loopback
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m flower
 
 exhaustive: $(READY) ## run the tests that try every combination: laws on every set of kernels, an installed plug-in
-	$(BIN)/python -m pytest -n auto -m exhaustive
+	$(BIN)/python -m pytest -n auto -m "exhaustive and not flower"
 
-fuzz: $(READY) ## give a million inputs to everything that reads received bytes
-	$(BIN)/python -m tests.fuzz.run --executions 1000000
+fuzz: $(READY) ## give EXECUTIONS inputs, by default a million, to everything that reads received bytes
+	$(BIN)/python -m tests.fuzz.run --executions $(EXECUTIONS)
 
 triton: $(READY) ## install Triton (a gigabyte) and check its kernels: interpreted, compiled, on a GPU where there is one
 	$(BIN)/python -m pip install --quiet triton

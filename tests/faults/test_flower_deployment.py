@@ -23,7 +23,7 @@ from tests.e2e.runs import DIGITS, SMALL, STUDENT, TEACHER, rounds_of, run, sett
 from tests.flower.deploy.federation import Federation
 from tests.flower.faulty_grid import Fault, FaultyGrid
 
-pytestmark = [pytest.mark.flower, pytest.mark.slow]
+pytestmark = [pytest.mark.flower, pytest.mark.slow, pytest.mark.xdist_group("deployment")]
 
 NODES = 3
 PLAIN = (*SMALL, *STUDENT, f"clients={NODES}", "data=folder", "partitioner=natural_id")
