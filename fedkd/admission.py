@@ -15,6 +15,16 @@ SHOWN = 3
 """Missing clients that an error names."""
 
 
+def needed(quorum: float, asked: int) -> int:
+    """How many of those that were asked a quorum in (0, 1] is; .55 of 100 are 55, although .55 * 100 > 55.
+
+    Example:
+        >>> needed(0.55, 100), needed(0.5, 3)
+        (55, 2)
+    """
+    return math.ceil(round(quorum * asked, 9))
+
+
 @dataclass(frozen=True)
 class Admitted:
     """What of a round's replies counts.
@@ -38,7 +48,7 @@ class Admitted:
             ClientError: with the first of those that are missing.
         """
         asked, there = len(self.updates) + len(self.missing), len(self.updates)
-        if there >= math.ceil(quorum * asked):
+        if there >= needed(quorum, asked):
             return
         told = [f"client {client}, round {round_}: {why}" for client, why in self.missing.items()]
         if quorum == 1:

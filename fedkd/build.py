@@ -21,9 +21,10 @@ from fedkd.executors import Site, StartingOrder, Worker
 from fedkd.executors.worker import Workshop
 from fedkd.federation import Federation
 from fedkd.keys import key
-from fedkd.tasks import ConvexTask, FittedTeacher, Lesson, Shelf, client_weights
+from fedkd.tasks import ConvexTask, FittedTeacher, Foreign, Lesson, Shelf, client_weights
 from fedkd.tasks.convex_learner import ConvexLearner, objective
-from fedkd.tasks.learner import Learner, NetworkLearner
+from fedkd.tasks.foreign_learner import ForeignLearner
+from fedkd.tasks.learner import NetworkLearner, Resident
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +44,7 @@ class Setup:
     data: Dataset
     parts: list[np.ndarray]
     algorithm: Algorithm
-    learner: Learner
+    learner: Resident
     lesson: bytes
 
     @property
@@ -181,7 +182,7 @@ def build(settings: Settings, announce: Callable[[str], None], lesson: bytes | N
     return Setup(settings, data, parts, algorithm, learner, lesson)
 
 
-def _algorithm(settings: Settings, parts: list[np.ndarray], learner: Learner) -> Algorithm:
+def _algorithm(settings: Settings, parts: list[np.ndarray], learner: Resident) -> Algorithm:
     samples = tuple(len(part) for part in parts)
     probability = settings.participation.probability(settings.clients)
     volatile = settings.executor.volatile
@@ -210,10 +211,13 @@ def run_number(settings: Settings) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
 
-def _learner(settings: Settings, data: Dataset, parts: list[np.ndarray]) -> Learner:
+def _learner(settings: Settings, data: Dataset, parts: list[np.ndarray]) -> Resident:
     if isinstance(settings.task, ConvexTask):
         weights = client_weights(parts, len(data.train))
         return ConvexLearner(settings.task, objective(settings.task, data.train, weights))
+    if isinstance(settings.task, Foreign):
+        first, samples = key(settings.seed, "model"), key(settings.seed, "data")
+        return ForeignLearner.of(settings.task, settings.clients, first, samples)
     if settings.model is None:
         raise ConfigurationError("model: null, but this task trains a network; choose model=mlp")
     if data.classes < 2 or data.train.y.is_floating_point():
@@ -226,7 +230,7 @@ def _learner(settings: Settings, data: Dataset, parts: list[np.ndarray]) -> Lear
     return NetworkLearner(module, settings.task)
 
 
-def _logits(teacher: FittedTeacher | None, learner: Learner) -> Callable[[int], Tensor] | None:
+def _logits(teacher: FittedTeacher | None, learner: Resident) -> Callable[[int], Tensor] | None:
     """A teacher's answers for a client, who has just loaded the received model."""
     if teacher is None or not isinstance(learner, NetworkLearner):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from fedkd.admission import Admitted
 from fedkd.executors.executor import Exchange
@@ -21,18 +22,20 @@ def report(
     names: Sequence[str],
 ) -> RoundReport:
     """One line of metrics.jsonl; ``names`` are those of the numbers that clients report."""
-    down = [Message.unpack(data) for data in broadcast.shared]
-    down += [Message.unpack(data) for messages in broadcast.unicast.values() for data in messages]
+    alone = {client: messages for client, messages in broadcast.unicast.items() if client not in exchange.unsent}
+    sent = replace(broadcast, unicast=alone)
+    down = [Message.unpack(data) for data in sent.shared]
+    down += [Message.unpack(data) for messages in sent.unicast.values() for data in messages]
     up = [_sizes(reply) for reply in exchange.replies]
     sizes = [*up, *(message.split() for message in down)]
     return RoundReport(
         round=broadcast.round,
         cohort=broadcast.cohort,
         missing=dict(admitted.missing),
-        restarted=_restarted(broadcast),
+        restarted=_restarted(sent),
         bytes_up=sum(size.total for size in up),
-        bytes_down_broadcast=broadcast.bytes_broadcast,
-        bytes_down_unicast=broadcast.bytes_unicast,
+        bytes_down_broadcast=sent.bytes_broadcast,
+        bytes_down_unicast=sent.bytes_unicast,
         bytes_header=sum(size.header for size in sizes),
         bytes_side=sum(size.side for size in sizes),
         bytes_body=sum(size.body for size in sizes),
@@ -45,9 +48,9 @@ def report(
     )
 
 
-def _restarted(broadcast: Broadcast) -> tuple[int, ...]:
+def _restarted(sent: Broadcast) -> tuple[int, ...]:
     """Clients that were told to start anew."""
-    first = {client: Message.unpack(messages[0]) for client, messages in broadcast.unicast.items() if messages}
+    first = {client: Message.unpack(messages[0]) for client, messages in sent.unicast.items() if messages}
     return tuple(sorted(client for client, message in first.items() if message.kind is Kind.RESTART))
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fedkd.admission import Admitted, admit
+from fedkd.admission import Admitted, admit, needed
 from fedkd.executors import ClientError, Exchange, Reply
 from fedkd.messages import Broadcast, Kind, Message
 from fedkd_compression import WireError
@@ -76,3 +76,10 @@ def test_the_quorum_counts_updates(quorum, enough):
 
 def test_the_whole_cohort_is_required_of_nobody():
     Admitted((), {}).require(1.0, ROUND)
+
+
+@pytest.mark.parametrize(
+    ("quorum", "asked", "enough"), [(0.55, 100, 55), (0.07, 100, 7), (0.5, 3, 2), (1.0, 3, 3), (0.1, 0, 0)]
+)
+def test_a_quorum_is_rounded_up_and_no_further(quorum, asked, enough):
+    assert needed(quorum, asked) == enough

@@ -126,6 +126,7 @@ class Algorithm:
             missing: clients whose updates do not count; nobody knows what they hold, so they start anew.
         """
         clients, uplink = [reply.client for reply in replies], state.uplink
+        counted = set(clients)
         downlink = self.downlink.acknowledge(state.downlink, clients)
         if partial is None:
             partial, uplink = self.uplink.collect(uplink, replies)
@@ -136,7 +137,7 @@ class Algorithm:
         if mean is not None:
             step, optimizer = self.optimizer.step(mean.to(model.dtype), optimizer)
             model, downlink = self.downlink.step(downlink, model, step, state.round)
-        restarting = tuple(client for client in state.restarting if client not in set(clients))
+        restarting = tuple(client for client in state.restarting if client not in counted)
         after = ServerState(state.round + 1, model, optimizer, downlink, uplink, restarting)
         return self.forget(after, missing) if missing else after
 

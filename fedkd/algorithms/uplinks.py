@@ -263,10 +263,13 @@ class MeanOfMemories(Uplink):
         return memory.add(total, alpha=1 / (self.probability * (share or 1.0))), replace(state, mean=moved)
 
     def forget(self, state: UplinkState, clients: Collection[int]) -> UplinkState:
-        """Also take w_i h_i out of h."""
+        """Also take w_i h_i out of h; with nobody left h begins again, also where no h_i was kept."""
+        rest = super().forget(state, clients)
+        if not rest.taken:
+            return replace(rest, mean=None)
         mean, norm = state.mean, sum(self.weights)
         for client in sorted(clients):
             lost = state.own.get(client)
             if mean is not None and lost is not None:
                 mean = mean.sub(lost, alpha=self.weights[client] / norm)
-        return replace(super().forget(state, clients), mean=mean)
+        return replace(rest, mean=mean)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -45,12 +45,14 @@ class Exchange:
         partial: what the updates add up to, where workers add them.
         placements: which worker trained whom, and when.
         missing: clients that did not answer, and why.
+        unsent: those of them to whom nothing was sent, so that nothing is counted for them alone.
     """
 
     replies: Sequence[Reply]
     partial: Partial | None
     placements: tuple[Placement, ...]
     missing: Mapping[int, str] = field(default_factory=dict)
+    unsent: Collection[int] = ()
 
 
 class Executor(ABC):

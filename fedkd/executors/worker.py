@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fedkd.data import Split
-    from fedkd.tasks.learner import Learner
-    from fedkd.trainers import Serial, Solver
+    from fedkd.tasks.learner import Resident
+    from fedkd.trainers import Solver, Trainer
 
 
 def restarts(messages: Sequence[bytes | memoryview]) -> bool:
@@ -69,8 +69,8 @@ class Workshop:
         test: what the server's model is evaluated on.
     """
 
-    learner: Learner
-    trainer: Serial
+    learner: Resident
+    trainer: Trainer
     solver: Solver
     train: Split
     test: Split

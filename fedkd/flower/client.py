@@ -83,6 +83,9 @@ def _run(start: Start, client: int, round_: int, messages: tuple[bytes, ...], co
     keeper = Keeper(context.state, client, place.memories)
     anew = restarts(messages)
     held = Memories() if anew else keeper.load(len(place.workshop.learner.vector))
+    if held.client.sent > round_:
+        # The same message again, or an old one: a second update would be another memory of one version.
+        raise StaleMemoryError(f"client {client}: round {round_} is over, memories are of round {held.client.sent}")
     store, receiver = MemoryStore(), place.setup.algorithm.receiver()
     if round_ > 0:
         store.put(client, round_ - 1, held.client)

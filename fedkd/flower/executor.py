@@ -6,7 +6,6 @@ Whoever does not answer in time, or with an error, is missing: the server then s
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from flwr.app import Message, MessageType, RecordDict
 from flwr.common.constant import ErrorCode
 
+from fedkd.admission import needed
 from fedkd.clients import ClientState
 from fedkd.executors.executor import ClientError, Exchange, Executor, Refresh, Site
 from fedkd.executors.placement import Seat, local_devices
@@ -68,7 +68,9 @@ class FlowerExecutor(Executor):
         nodes = self._roll.call(broadcast.cohort, self._enough(len(broadcast.cohort)), self._limits.startup)
         missing = {client: "not connected" for client in broadcast.cohort if client not in nodes}
         began, replies, placements = time.perf_counter(), [], []
-        for client, answer in self._answers(self._push_all(broadcast, nodes, missing), missing):
+        sent = self._push_all(broadcast, nodes, missing)
+        unsent = frozenset(missing)
+        for client, answer in self._answers(sent, missing):
             try:
                 reply = _reply(client, answer)
             except WireError as error:
@@ -79,7 +81,7 @@ class FlowerExecutor(Executor):
             placements.append(Placement(client, client, max(end - seconds, 0.0), end, None))
         held = {reply.client for reply in replies if Ours.unpack(reply.data).kind is not Kind.LOST}
         self._uninformed = (self._uninformed | set(broadcast.cohort)) - held
-        return Exchange(replies, None, tuple(placements), missing)
+        return Exchange(replies, None, tuple(placements), missing, unsent)
 
     def evaluate(self, model: Tensor) -> dict[str, float]:
         """Here, on the server: nodes hold training data only."""
@@ -120,7 +122,7 @@ class FlowerExecutor(Executor):
         return content
 
     def _enough(self, asked: int) -> int:
-        return math.ceil(self._limits.quorum * asked)
+        return needed(self._limits.quorum, asked)
 
     def _push_all(self, broadcast: Broadcast, nodes: Mapping[int, int], missing: dict[int, str]) -> dict[str, int]:
         """Send each client its messages of the round; the clients by the ids of the messages."""

@@ -90,6 +90,12 @@ def memories_of(folder: Path, run: int) -> Path:
     return folder / "clients" / f"flower-{run}"
 
 
+def forget(state: RecordDict) -> None:
+    """Remove what a context's state says of memories: they are another job's."""
+    for name in (MEMORIES, ABOUT):
+        state.pop(name, None)
+
+
 def forget_others(folder: Path) -> None:
     """Remove what earlier Flower runs of the same folder, which this one resumes, have left."""
     for old in (folder / "clients").glob("flower-*"):

@@ -31,6 +31,7 @@ class Roll:
         self._seats: dict[int, Seat] = {}
         self._asked: dict[str, int] = {}
         self._refused: dict[int, str] = {}
+        self._rivals: dict[int, int] = {}
 
     @property
     def seats(self) -> list[Seat]:
@@ -58,14 +59,21 @@ class Roll:
     def _look(self) -> set[int]:
         """Ask nodes that are new, hear what they say; the nodes that are there."""
         there = set(self._grid.get_node_ids())
+        self._reconsider(there)
         known = {*self._nodes.values(), *self._asked.values(), *self._refused}
         for node in sorted(there - known):
             for number in self._grid.push_messages([Message(self._question(), node, MessageType.QUERY)]):
-                self._asked[number] = node
+                if number is not None:  # else Flower took no message, and the next look asks again
+                    self._asked[number] = node
         if self._asked:
             for reply in self._grid.pull_messages(list(self._asked)):
                 self._hear(reply, there)
         return there
+
+    def _reconsider(self, there: Collection[int]) -> None:
+        """Take nodes whose client another one was, which is gone now: Flower is slow to see that a node ended."""
+        for node in [node for node, client in self._rivals.items() if self._nodes[client] not in there]:
+            del self._rivals[node], self._refused[node]
 
     def _hear(self, reply: Message, there: Collection[int]) -> None:
         node = self._asked.pop(reply.metadata.reply_to_message_id)
@@ -79,6 +87,7 @@ class Roll:
             self._refused[node] = f"node {node}: is client {client} of {self._clients}; count from 0"
         elif self._nodes.get(client) in there:
             self._refused[node] = f"node {node}: is client {client}, as node {self._nodes[client]} is"
+            self._rivals[node] = client
         else:
             self._nodes[client] = node
-            self._seats[client] = Seat(client, str(said["host"]), str(said["device"]))
+            self._seats[client] = Seat(client, str(said.get("host", "")), str(said.get("device", "")))

@@ -19,10 +19,12 @@ from fedkd.errors import ConfigurationError
 from fedkd.executors import StartingOrder
 from fedkd.executors.worker import Workshop
 from fedkd.flower import envelope
-from fedkd.flower.memories import memories_of
+from fedkd.flower.memories import forget, memories_of
 
 START = "start"
 """Name of the records, in a message and in a context."""
+OWNER = "start.owner"
+"""Name of the record in a context that says which Flower run left the order."""
 OWN_FOLDER, OWN_DATA = "folder", "data"
 """Keys of a node's configuration: where it may keep files, and where its own data is."""
 
@@ -62,12 +64,25 @@ class Start:
 
 
 def take(content: RecordDict, context: Context) -> Start | None:
-    """What the message brings, kept from now on, or what was kept."""
-    brought = Start.get(content)
-    if brought is not None:
+    """What the message brings, kept from now on, or what was kept.
+
+    Memories of another job, or of another Flower run of the same series, whose context goes on, are forgotten.
+    """
+    brought, kept = Start.get(content), _kept(context)
+    if brought is None:
+        return kept
+    if brought != kept:
+        forget(context.state)
         brought.put(context.state)
-        return brought
-    return Start.get(context.state)
+        context.state[OWNER] = ConfigRecord({"run": str(context.run_id)})
+    return brought
+
+
+def _kept(context: Context) -> Start | None:
+    """The order that this Flower run has left."""
+    owner = context.state.get(OWNER)
+    ours = isinstance(owner, ConfigRecord) and owner["run"] == str(context.run_id)
+    return Start.get(context.state) if ours else None
 
 
 class Ear:

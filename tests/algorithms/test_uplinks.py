@@ -103,3 +103,12 @@ def test_neither_one_sum_nor_two_is_no_partial(parts: int) -> None:
     (packed,) = Partial(federation(Case())[0].algorithm.uplink.nothing().total).pack()
     with pytest.raises(WireError, match=f"^sum: {parts} parts, not the one or two"):
         Partial.unpack([packed] * parts, DIM)
+
+
+def test_with_nobody_left_the_mean_memory_begins_again_though_no_memory_was_kept() -> None:
+    whole, model = federation(case_of("PP2", "zero"))
+    *_, (state, _) = run(whole, whole.algorithm.start(model), 3)
+    assert state.uplink.mean is not None
+    assert not state.uplink.own
+    after = whole.algorithm.forget(state, range(CLIENTS))
+    assert after.uplink.mean is None

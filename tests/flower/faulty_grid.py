@@ -19,6 +19,7 @@ class Fault:
 
     ``silent``: it never hears. ``late``: it trains, and its reply never comes. ``restarts``: it begins the round
     without its context. ``twice``: it is late, and what it then remembers replaces what it learns in the next round.
+    ``again``: its message is delivered once more when it has answered. ``leaves``: it answers, and its node is gone.
     """
 
     kind: str
@@ -33,11 +34,16 @@ class FaultyGrid(DirectGrid):
         super().__init__(client_app(), clients)
         self._faults = {(fault.client, fault.round): fault.kind for fault in faults}
         self._late: dict[int, Context] = {}
+        self._gone: set[int] = set()
         self.bytes: dict[int, dict[str, int]] = {}
 
     def client(self, number: int) -> Context:
         """A client's context."""
         return self.contexts[number + 2]
+
+    def get_node_ids(self) -> list[int]:
+        """Those that have not left."""
+        return [node for node in self.contexts if node not in self._gone]
 
     def deliver(self, message: Message) -> Message | None:
         """As told."""
@@ -53,6 +59,10 @@ class FaultyGrid(DirectGrid):
         reply = super().deliver(message)
         if self._faults.get((client, round_ - 1)) == "twice":
             self.contexts[client + 2] = self._late[client]
+        if fault == "again":
+            super().deliver(message)
+        if fault == "leaves":
+            self._gone.add(client + 2)
         if fault in ("late", "twice"):
             self._late[client] = deepcopy(self.client(client))
             return None

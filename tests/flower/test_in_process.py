@@ -69,6 +69,15 @@ def test_the_bytes_reported_are_those_of_the_arrays(tmp_path: Path, algorithm: s
         assert counted["down"] == asked * line["bytes_down_broadcast"] + line["bytes_down_unicast"]
 
 
+def test_nothing_is_counted_for_a_client_whose_node_is_gone(tmp_path: Path) -> None:
+    grid = FaultyGrid(4, Fault("leaves", client=2, round=0))
+    through(grid, tmp_path, *SUPERVISED, "algorithm=mcm", "rounds=4")
+    for line in rounds_of(tmp_path)[1:]:
+        assert (line["missing"], line["restarted"]) == ({"2": "not connected"}, [])
+        assert line["bytes_down_unicast"] == 0
+        assert grid.bytes[line["round"]]["down"] == 3 * line["bytes_down_broadcast"]
+
+
 @pytest.mark.parametrize(
     ("algorithm", "simulated"),
     [("mcm", True), ("rand_mcm", True), ("artemis", True), ("dore", True), ("mcm", False)],
@@ -90,6 +99,33 @@ def test_a_client_that_fails_is_named_and_started_anew(
         checkpoint.load(tmp_path).server,
         "model" if "mcm" in algorithm else "step",
     )
+
+
+@pytest.mark.parametrize(("algorithm", "simulated"), [("mcm", True), ("artemis", False), ("rand_mcm", False)])
+def test_a_message_that_is_delivered_once_more_does_no_harm(tmp_path: Path, algorithm: str, simulated: bool) -> None:
+    grid = FaultyGrid(4, Fault("again", client=2, round=1))
+    overrides = [*SUPERVISED, f"algorithm={algorithm}", "rounds=4"]
+    outcome = through(grid, tmp_path / "again", *overrides, simulated=simulated)
+    assert outcome.model_sha256 == run(tmp_path / "local", overrides).model_sha256
+    files = memories_of(tmp_path / "again", run=1) if simulated else None
+    check_ends(
+        lambda client: Keeper(grid.client(client).state, client, files),
+        checkpoint.load(tmp_path / "again").server,
+        "model" if "mcm" in algorithm else "step",
+    )
+
+
+@pytest.mark.parametrize(("run_id", "changes"), [(1, ["trainer.epochs=2"]), (2, [])])
+def test_a_second_job_over_the_same_contexts_finds_no_memories_of_the_first(
+    tmp_path: Path, run_id: int, changes: list[str]
+) -> None:
+    """A comparison in one Flower run, and another run of Flower's same series."""
+    grid, overrides = FaultyGrid(4), [*SUPERVISED, "algorithm=mcm", "rounds=3"]
+    through(grid, tmp_path / "first", *overrides, simulated=False)
+    for context in grid.contexts.values():
+        context.run_id = run_id
+    outcome = through(grid, tmp_path / "second", *overrides, *changes, simulated=False)
+    assert outcome.model_sha256 == run(tmp_path / "local", [*overrides, *changes]).model_sha256
 
 
 @pytest.mark.parametrize("algorithm", ["mcm", "artemis"])

@@ -78,6 +78,18 @@ def test_a_client_that_comes_back_as_another_node_is_taken() -> None:
     assert known.refused == []
 
 
+def test_a_client_that_comes_back_before_its_old_node_is_seen_to_be_gone_is_taken_afterwards() -> None:
+    grid = Nodes()
+    known = roll(grid)
+    known.call(range(CLIENTS), CLIENTS, 1.0)
+    grid.contexts[9] = Context(1, 9, {PARTITION: 1}, grid.contexts[2].state, {})
+    known.call(range(CLIENTS), CLIENTS + 1, 0.02)
+    assert len(known.refused) == 1
+    grid.away = {3}
+    assert known.call(range(CLIENTS), CLIENTS, 1.0) == {0: 2, 1: 9, 2: 4}
+    assert known.refused == []
+
+
 @pytest.mark.parametrize(
     ("config", "why"),
     [

@@ -3,7 +3,9 @@
 It does what ``flwr run``, ``flower-superexec`` and ``flwr-simulation`` do one after another, in one process: three
 imports of Flower less. Ray is started here, meanwhile, so that it listens on this machine's loopback alone.
 
-    python -m fedkd.flower.simulation.conductor order.json
+    python -m fedkd.flower.simulation.conductor order.json LAUNCHER
+
+LAUNCHER is the id of the process that starts it; a conductor whose launcher is gone already does nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +40,10 @@ WARM = ("fedkd.flower.server", "fedkd.flower.client")
 
 def main() -> None:
     """Conduct the run of an order in a child; stay behind, to tidy up in case the launcher is killed."""
-    path, launcher = Path(sys.argv[1]), os.getppid()
-    if child := os.fork():
+    path, launcher = Path(sys.argv[1]), int(sys.argv[2])
+    if os.getppid() != launcher:
+        shutil.rmtree(path.parent, ignore_errors=True)
+    elif child := os.fork():
         _outlive(child, launcher, path.parent)
     else:
         _conduct(Order.read(path))

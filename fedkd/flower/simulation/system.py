@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import sys
@@ -51,7 +52,7 @@ def system(order: Order, environment: Mapping[str, str], home: Path) -> Iterator
     """
     log = home / LOG
     order.write(home / ORDER)
-    conduct = [sys.executable, "-m", "fedkd.flower.simulation.conductor", str(home / ORDER)]
+    conduct = [sys.executable, "-m", "fedkd.flower.simulation.conductor", str(home / ORDER), str(os.getpid())]
     groups: dict[str, Group] = {}
     with adoption():
         try:

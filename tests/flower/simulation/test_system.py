@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -78,6 +79,15 @@ def test_a_process_that_ended_is_named_with_the_end_of_the_log(tmp_path: Path) -
         System({"the SuperLink": group}, tmp_path / "log").check()
     assert caught.value.trace == "ERROR : port in use\n"
     group.kill()
+
+
+def test_a_conductor_whose_launcher_is_gone_starts_nothing(tmp_path: Path) -> None:
+    home, gone = tmp_path / "home", subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    home.mkdir()
+    command = [sys.executable, "-m", "fedkd.flower.simulation.conductor", str(home / "order.json"), str(gone.pid)]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+    assert not home.exists()
 
 
 def test_the_end_of_a_log_is_what_went_wrong(tmp_path: Path) -> None:
