@@ -58,7 +58,9 @@ class Admitted:
         raise ClientError(f"{line}; {'; '.join(told[:SHOWN])}{rest}")
 
 
-def admit(exchange: Exchange, broadcast: Broadcast, run: int, versions: Mapping[int, int]) -> Admitted:
+def admit(
+    exchange: Exchange, broadcast: Broadcast, run: int, versions: Mapping[int, int], numbers: int | None = None
+) -> Admitted:
     """The replies of this run, this round and this cohort that were made against the memories that the server knows.
 
     Args:
@@ -66,6 +68,7 @@ def admit(exchange: Exchange, broadcast: Broadcast, run: int, versions: Mapping[
         broadcast: what was asked.
         run: the number that this run's messages carry.
         versions: of every client's uplink memory, as the server has it; 0 where it has none.
+        numbers: how many a client reports; None admits any.
 
     Raises:
         WireError: the executor brought two replies of a client, or one of a client that was not asked.
@@ -79,6 +82,8 @@ def admit(exchange: Exchange, broadcast: Broadcast, run: int, versions: Mapping[
         waiting.remove(reply.client)
         try:
             message = _checked(reply, broadcast, run, versions.get(reply.client, 0))
+            if numbers is not None and len(message.numbers) != numbers:
+                raise WireError(f"reports {len(message.numbers)} numbers, not {numbers}")
         except WireError as error:
             missing[reply.client] = str(error)
         else:

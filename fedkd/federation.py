@@ -49,9 +49,10 @@ def run(federation: Federation, state: ServerState, rounds: int) -> Iterator[tup
         refresh = partial(algorithm.refresh, state)
         broadcast, state = algorithm.broadcast(state, cohort)
         exchange = executor.exchange(broadcast, refresh)
-        admitted = admit(exchange, broadcast, federation.run, state.uplink.taken)
+        names = federation.evaluation.names
+        admitted = admit(exchange, broadcast, federation.run, state.uplink.taken, len(names))
         admitted.require(federation.quorum, broadcast.round)
         state = algorithm.aggregate(state, admitted.updates, exchange.partial, admitted.missing)
         seconds = time.perf_counter() - began
         metrics = executor.evaluate(state.model) if federation.evaluation.due(state.round) else {}
-        yield state, report(broadcast, exchange, admitted, seconds, metrics, federation.evaluation.names)
+        yield state, report(broadcast, exchange, admitted, seconds, metrics, names)

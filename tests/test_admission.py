@@ -83,3 +83,9 @@ def test_the_whole_cohort_is_required_of_nobody():
 )
 def test_a_quorum_is_rounded_up_and_no_further(quorum, asked, enough):
     assert needed(quorum, asked) == enough
+
+
+def test_a_reply_with_too_few_numbers_does_not_count():
+    kept = admit(Exchange([reply(1), reply(4, numbers=(0.5,))], None, ()), BROADCAST, RUN, {}, numbers=1)
+    assert [message.client for message in kept.updates] == [4]
+    assert kept.missing[1] == "reports 0 numbers, not 1"

@@ -68,11 +68,11 @@ def _device() -> str:
 def _trained(content: RecordDict, context: Context) -> RecordDict:
     client, start, round_ = client_of(context), take(content, context), envelope.number(content, "round")
     try:
-        if start is None:
-            raise StaleMemoryError("the run is not known here")
+        if start is None or start.digest != envelope.notes(content).get("job"):
+            raise StaleMemoryError("the job is not known here")
         reply = _run(start, client, round_, envelope.parts(content, envelope.MESSAGES), context)
-    except StaleMemoryError as error:
-        return envelope.enclose([lost(envelope.number(content, "run"), round_, client)], {"why": str(error)})
+    except StaleMemoryError:
+        return envelope.enclose([lost(envelope.number(content, "run"), round_, client)], {})
     seconds = {"seconds_train": reply.seconds_train, "seconds_link": reply.seconds_link}
     return envelope.enclose([reply.data], {**seconds, "process": os.getpid()})
 
@@ -82,7 +82,7 @@ def _run(start: Start, client: int, round_: int, messages: tuple[bytes, ...], co
     place = bench(start, context, client, _device())
     keeper = Keeper(context.state, client, place.memories)
     anew = restarts(messages)
-    held = Memories() if anew else keeper.load(len(place.workshop.learner.vector))
+    held = Memories() if anew else keeper.load(place.workshop.learner.vector.cpu())
     if held.client.sent > round_:
         # The same message again, or an old one: a second update would be another memory of one version.
         raise StaleMemoryError(f"client {client}: round {round_} is over, memories are of round {held.client.sent}")

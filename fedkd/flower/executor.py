@@ -79,7 +79,7 @@ class FlowerExecutor(Executor):
             replies.append(reply)
             end, seconds = time.perf_counter() - began, reply.seconds_train + reply.seconds_link
             placements.append(Placement(client, client, max(end - seconds, 0.0), end, None))
-        held = {reply.client for reply in replies if Ours.unpack(reply.data).kind is not Kind.LOST}
+        held = {reply.client for reply in replies if _updates(reply.data)}
         self._uninformed = (self._uninformed | set(broadcast.cohort)) - held
         return Exchange(replies, None, tuple(placements), missing, unsent)
 
@@ -137,7 +137,8 @@ class FlowerExecutor(Executor):
 
     def _push(self, broadcast: Broadcast, client: int, node: int) -> str | None:
         """A node that may have forgotten the run is told of it."""
-        content = envelope.enclose(broadcast.to(client), {"run": self._site.run, "round": broadcast.round})
+        about: dict[str, envelope.Note] = {"run": self._site.run, "round": broadcast.round, "job": self._start.digest}
+        content = envelope.enclose(broadcast.to(client), about)
         if client in self._uninformed:
             self._start.put(content)
         kept = self._limits.timeout + SPARE
@@ -174,8 +175,15 @@ def _reply(client: int, answer: Message) -> Reply:
     parts, notes = envelope.parts(answer.content, envelope.MESSAGES), envelope.notes(answer.content)
     if len(parts) != 1:
         raise WireError(f"answered with {len(parts)} messages, not with one")
-    Ours.unpack(parts[0])
     return Reply(client, parts[0], _seconds(notes.get("seconds_train")), _seconds(notes.get("seconds_link")))
+
+
+def _updates(data: bytes | memoryview) -> bool:
+    """Whether these bytes are an update; it is admitted, or not, later."""
+    try:
+        return Ours.unpack(data).kind is Kind.REPLY
+    except WireError:
+        return False
 
 
 def _seconds(said: object) -> float:

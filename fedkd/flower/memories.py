@@ -7,24 +7,32 @@ client, and the context names it. A context that Flower brings back too late nam
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
+import torch
 from flwr.app import ConfigRecord, RecordDict
 
-from fedkd import vectors
 from fedkd.algorithms.downlinks import ReceiverState
 from fedkd.clients import ClientState
-from fedkd.clients.packed import pack_state, unpack_state
-from fedkd.executors.parcels import FIXED, Kind, Parcel, read_head, tables_size
 from fedkd.flower import envelope
 from fedkd_compression import WireError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MEMORIES, ABOUT = "memories", "memories.about"
 """Names of the records in a context's state."""
+MAGIC = b"fm1\n"
+_HEAD = struct.Struct("<4sIIIIBI")
+"""Magic, client, version of its memories up and down, version of the receiver's, which vectors follow, checksum."""
 
 
 @dataclass(frozen=True)
@@ -48,41 +56,73 @@ class Keeper:
     client: int
     folder: Path | None
 
-    def load(self, dim: int) -> Memories:
-        """What is there; nothing where there is nothing, or nothing that can be read."""
+    def load(self, like: Tensor) -> Memories:
+        """What is there; nothing where there is nothing, or nothing that can be read.
+
+        Args:
+            like: a vector [d] of the type and length of all memories.
+        """
         about = self.state.get(ABOUT)
         if not isinstance(about, ConfigRecord):
             return Memories()
         try:
-            own, *heard = self._parts(str(about["name"]))
-            client, state = unpack_state(own)
-            memory = vectors.unpack(heard[0], dim) if heard else None
-        except (WireError, OSError, ValueError):
+            with self._opened(str(about["name"])) as file:
+                return _read(file, self.client, like)
+        except (WireError, OSError):
             return Memories()
-        version = envelope.whole(about["version"])
-        return Memories(state, ReceiverState(version, memory, memory)) if client == self.client else Memories()
 
     def save(self, memories: Memories) -> None:
         """Keep them; the model x is not kept, since every round brings it."""
-        receiver, name = memories.receiver, f"{self.client:06d}/{memories.client.sent}"
-        parts = [pack_state(self.client, memories.client)]
-        parts += [] if receiver.memory is None else [vectors.pack(receiver.memory)]
+        name = f"{self.client:06d}/{memories.client.sent}"
         if self.folder is None:
-            self.state[MEMORIES] = envelope.arrays(parts)
+            self.state[MEMORIES] = envelope.arrays([b"".join(_pieces(self.client, memories))])
         else:
-            _replace(self.folder / name, parts)
-        self.state[ABOUT] = ConfigRecord({"name": name, "version": receiver.version})
+            _replace(self.folder / name, _pieces(self.client, memories))
+        self.state[ABOUT] = ConfigRecord({"name": name})
 
-    def _parts(self, name: str) -> Sequence[bytes | memoryview]:
-        if self.folder is None:
-            return envelope.parts(self.state, MEMORIES)
-        data = memoryview((self.folder / name).read_bytes())
-        start = FIXED + tables_size(data[:FIXED])
-        parts = []
-        for size in read_head(data[:start]).sizes:
-            parts.append(data[start : start + size])
-            start += size
-        return parts
+    def _opened(self, name: str) -> BinaryIO:
+        if self.folder is not None:
+            return (self.folder / name).open("rb")
+        return io.BytesIO(b"".join(envelope.parts(self.state, MEMORIES)))
+
+
+def _pieces(client: int, memories: Memories) -> list[bytes | memoryview]:
+    """Memories as bytes: a head, then the vectors as they lie in memory."""
+    own, receiver = memories.client, memories.receiver
+    vectors = (own.uplink, own.downlink, receiver.memory)
+    raw = [_bytes(vector) for vector in vectors if vector is not None]
+    there = sum(1 << place for place, vector in enumerate(vectors) if vector is not None)
+    return [_HEAD.pack(MAGIC, client, own.sent, own.received, receiver.version, there, _checksum(raw)), *raw]
+
+
+def _read(file: BinaryIO, client: int, like: Tensor) -> Memories:
+    """What ``_pieces`` made for this client.
+
+    Raises:
+        WireError: these are not such bytes.
+    """
+    head = file.read(_HEAD.size)
+    if len(head) != _HEAD.size:
+        raise WireError(f"memories: {len(head)} bytes, fewer than their head of {_HEAD.size}")
+    magic, owner, sent, received, version, there, checksum = _HEAD.unpack(head)
+    vectors = [torch.empty_like(like) if there >> place & 1 else None for place in range(3)]
+    raw = [_bytes(vector) for vector in vectors if vector is not None]
+    whole = all(file.readinto(piece) == len(piece) for piece in raw) and not file.read(1)  # type: ignore[attr-defined]
+    if (magic, owner, whole) != (MAGIC, client, True) or _checksum(raw) != checksum:
+        raise WireError("memories: damaged, cut off, or another client's")
+    uplink, downlink, memory = vectors
+    return Memories(ClientState(uplink, sent, downlink, received), ReceiverState(version, memory, memory))
+
+
+def _bytes(vector: Tensor) -> memoryview:
+    return vector.contiguous().view(torch.uint8).numpy().data
+
+
+def _checksum(pieces: Sequence[memoryview]) -> int:
+    checksum = 0
+    for piece in pieces:
+        checksum = zlib.crc32(piece, checksum)
+    return checksum
 
 
 def memories_of(folder: Path, run: int) -> Path:
@@ -102,12 +142,12 @@ def forget_others(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _replace(path: Path, parts: Sequence[bytes]) -> None:
+def _replace(path: Path, pieces: Sequence[bytes | memoryview]) -> None:
     """Write a client's file in one step, and remove those that it had before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
-        file.writelines((Parcel(Kind.RESTORE, parts=tuple(parts)).head(), *parts))
+        file.writelines(pieces)
     temporary.replace(path)
     for old in path.parent.iterdir():
         if old != path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from flwr.app import Message, MessageType, RecordDict
@@ -12,6 +13,15 @@ from flwr.serverapp import Grid
 from fedkd.executors.placement import Seat
 from fedkd.flower import envelope
 
+PASSING = {
+    ErrorCode.NODE_UNAVAILABLE,
+    ErrorCode.MESSAGE_UNAVAILABLE,
+    ErrorCode.REPLY_MESSAGE_UNAVAILABLE,
+    ErrorCode.CLIENT_APP_CRASHED,
+}
+"""Errors after which a node is asked again."""
+TRIES = 5
+"""How often."""
 PAUSE = 0.05
 """Seconds between two looks at the grid."""
 
@@ -32,6 +42,7 @@ class Roll:
         self._asked: dict[str, int] = {}
         self._refused: dict[int, str] = {}
         self._rivals: dict[int, int] = {}
+        self._failures: Counter[int] = Counter()
 
     @property
     def seats(self) -> list[Seat]:
@@ -78,7 +89,8 @@ class Roll:
     def _hear(self, reply: Message, there: Collection[int]) -> None:
         node = self._asked.pop(reply.metadata.reply_to_message_id)
         if reply.has_error():
-            if reply.error.code != ErrorCode.NODE_UNAVAILABLE:
+            self._failures[node] += 1
+            if reply.error.code not in PASSING or self._failures[node] == TRIES:
                 self._refused[node] = f"node {node}: {reply.error.reason}"
             return
         said = envelope.notes(reply.content)

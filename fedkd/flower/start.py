@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ class Start:
     values: str
     folder: str
     lesson: bytes
+
+    @property
+    def digest(self) -> str:
+        """What tells this job from another."""
+        return hashlib.sha256(self.values.encode() + self.lesson).hexdigest()[:16]
 
     @staticmethod
     def of(order: StartingOrder, shared: bool) -> Start:

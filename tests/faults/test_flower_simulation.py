@@ -46,7 +46,8 @@ def check_ends(folder: Path) -> None:
     state = checkpoint.load(folder).server
     (memories,) = (folder / "clients").glob("flower-*")
     for client, version in state.uplink.taken.items():
-        about = ConfigRecord({"name": f"{client:06d}/{version}", "version": state.downlink.version})
-        held = Keeper(RecordDict({ABOUT: about}), client, memories).load(len(state.model))
+        about = ConfigRecord({"name": f"{client:06d}/{version}"})
+        held = Keeper(RecordDict({ABOUT: about}), client, memories).load(state.model)
         assert torch.equal(held.client.uplink, state.uplink.own[client])
         assert torch.equal(held.receiver.memory, state.downlink.memory)
+        assert held.receiver.version == state.downlink.version

@@ -36,7 +36,7 @@ def through(grid: FaultyGrid, folder: Path, *overrides: str, simulated: bool = T
 def check_ends(keeper: Callable[[int], Keeper], state: ServerState, compresses: str) -> None:
     """Both ends of every client's links hold the same."""
     for client in range(4):
-        held = keeper(client).load(len(state.model))
+        held = keeper(client).load(state.model)
         assert held.client.sent == state.uplink.taken[client]
         if client in state.uplink.own:
             assert torch.equal(held.client.uplink, state.uplink.own[client])

@@ -14,6 +14,7 @@ from fedkd.clients import ClientState
 from fedkd.flower.memories import ABOUT, MEMORIES, Keeper, Memories, forget_others, memories_of
 
 DIM = 50
+LIKE = torch.empty(DIM)
 PLACES = ["context", "file"]
 
 
@@ -36,10 +37,10 @@ def same(kept: Memories, given: Memories) -> bool:
 @pytest.mark.parametrize("place", PLACES)
 def test_what_was_saved_is_loaded(place: str, memory: bool, tmp_path: Path) -> None:
     state = RecordDict()
-    assert same(keeper(place, tmp_path, state).load(DIM), Memories())
+    assert same(keeper(place, tmp_path, state).load(LIKE), Memories())
     for round_ in (1, 2, 5):
         keeper(place, tmp_path, state).save(memories(round_, memory))
-        kept = keeper(place, tmp_path, state).load(DIM)
+        kept = keeper(place, tmp_path, state).load(LIKE)
         assert same(kept, memories(round_, memory))
         assert kept.receiver.received is kept.receiver.memory
     assert sum(path.is_file() for path in tmp_path.rglob("*")) == (1 if place == "file" else 0)
@@ -49,7 +50,7 @@ def test_what_was_saved_is_loaded(place: str, memory: bool, tmp_path: Path) -> N
 def test_another_client_finds_nothing(place: str, tmp_path: Path) -> None:
     state = RecordDict()
     keeper(place, tmp_path, state).save(memories(1))
-    assert same(keeper(place, tmp_path, state, client=4).load(DIM), Memories())
+    assert same(keeper(place, tmp_path, state, client=4).load(LIKE), Memories())
 
 
 def test_a_context_that_comes_back_late_has_lost_its_file(tmp_path: Path) -> None:
@@ -57,8 +58,8 @@ def test_a_context_that_comes_back_late_has_lost_its_file(tmp_path: Path) -> Non
     Keeper(state, 3, tmp_path).save(memories(1))
     late = deepcopy(state)
     Keeper(state, 3, tmp_path).save(memories(2))
-    assert same(Keeper(late, 3, tmp_path).load(DIM), Memories())
-    assert same(Keeper(state, 3, tmp_path).load(DIM), memories(2))
+    assert same(Keeper(late, 3, tmp_path).load(LIKE), Memories())
+    assert same(Keeper(state, 3, tmp_path).load(LIKE), memories(2))
 
 
 @pytest.mark.parametrize("harm", ["cut", "flip", "gone"])
@@ -72,7 +73,7 @@ def test_a_damaged_file_counts_as_lost(harm: str, tmp_path: Path) -> None:
     else:
         data[40] ^= 1
         path.write_bytes(data[:-9] if harm == "cut" else data)
-    assert same(Keeper(state, 3, tmp_path).load(DIM), Memories())
+    assert same(Keeper(state, 3, tmp_path).load(LIKE), Memories())
 
 
 def test_a_damaged_context_counts_as_lost() -> None:
@@ -80,7 +81,7 @@ def test_a_damaged_context_counts_as_lost() -> None:
     Keeper(state, 3, None).save(memories(1))
     del state[MEMORIES]
     assert ABOUT in state
-    assert same(Keeper(state, 3, None).load(DIM), Memories())
+    assert same(Keeper(state, 3, None).load(LIKE), Memories())
 
 
 def test_what_earlier_runs_left_is_removed(tmp_path: Path) -> None:
