@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fedkd.records import read_reports
-from tests.e2e.runs import DIGITS, ROOT, SMALL, STUDENT, SUPERVISED, TEACHER, TINY, run
+from sims.split_data import split
+from tests.e2e.runs import DIGITS, ROOT, SMALL, STUDENT, SUPERVISED, TEACHER, TINY, run, settings_of
 
 pytestmark = pytest.mark.e2e
 
@@ -22,6 +23,7 @@ NEEDS = {
     "data/fashion": ("data.path={files}", "data.samples=60", "data.public=20"),
     "data/hierarchical": ("data.groups=2", "data.classes_per_group=2", "data.samples_per_class=20"),
     "data/libsvm": ("data.path={files}/data.svm",),
+    "data/folder": ("data.path={files}/parts/all",),
     "data/npz": ("data.path={files}/data.npz", "data.test_fraction=0.2"),
     "participation/fixed": ("participation.size=2",),
 } | {
@@ -43,6 +45,7 @@ NEEDS = {
 BASES = {
     "data": SKEWED,
     "data/digits": (*SKEWED, *DIGITS[1:]),
+    "data/folder": (*SMALL, *STUDENT, "task=supervised", "partitioner=natural_id"),
     "data/least_squares": (*CONVEX, "task=least_squares"),
     "data/libsvm": (*SMALL, "task=logistic", "partitioner=iid"),
     "data/logistic": (*CONVEX, "task=logistic"),
@@ -60,18 +63,24 @@ BASES = {
 }
 """The run in which a choice is tried, where it is not the supervised one."""
 ONLY_BY_NAME = ("hydra", "experiment")
-ONLY_UNDER_MPIRUN = "executor/mpi"
-"""Run in tests/e2e/test_mpirun.py."""
+ELSEWHERE = {
+    "executor/mpi": "test_mpirun",
+    "executor/flower": "test_flower_simulation",
+    "task/foreign": "test_flower_quickstart",
+    "data/foreign": "test_flower_quickstart",
+    "trainer/foreign": "test_flower_quickstart",
+}
+"""Run in these files of this folder."""
 CHOICES = sorted(
     f"{path.parent.name}/{path.stem}"
     for path in (ROOT / "configs").glob("*/*.yaml")
-    if path.parent.name not in ONLY_BY_NAME and f"{path.parent.name}/{path.stem}" != ONLY_UNDER_MPIRUN
+    if path.parent.name not in ONLY_BY_NAME and f"{path.parent.name}/{path.stem}" not in ELSEWHERE
 )
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data of a user's own: images as idx files, a libsvm file, an npz file."""
+    """Data of a user's own: images as idx files, a libsvm file, an npz file, and a set that is divided already."""
     folder, random = tmp_path_factory.mktemp("files"), np.random.default_rng(0)
     for part, count in (("train", 80), ("t10k", 20)):
         images = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
@@ -82,6 +91,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data.svm").write_text("\n".join(rows) + "\n")
     x, y = random.standard_normal((60, 6), dtype=np.float32), np.arange(60) % 3
     np.savez(folder / "data.npz", x=x, y=y)
+    split(settings_of(SUPERVISED), folder / "parts")
     return folder
 
 
@@ -99,6 +109,8 @@ def test_two_rounds_run(choice: str, tmp_path: Path, files: Path) -> None:
 
 
 def test_the_tables_name_choices_that_exist() -> None:
+    assert all((ROOT / "configs" / f"{choice}.yaml").is_file() for choice in ELSEWHERE)
+    assert all((Path(__file__).parent / f"{name}.py").is_file() for name in ELSEWHERE.values())
     groups = {choice.split("/")[0] for choice in CHOICES}
     assert {name for name in (*NEEDS, *BASES) if "/" in name} <= set(CHOICES)
     assert {name for name in BASES if "/" not in name} <= groups
