@@ -15,13 +15,13 @@ sim: $(READY) ## set up and run the main job (about two minutes on two cores)
 	$(BIN)/python sims/run.py experiment=main_job
 
 test: $(READY) ## set up and run the tests (about five minutes on two cores)
-	$(BIN)/python -m pytest -n auto -m "not exhaustive and not flower"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not exhaustive and not flower"
 
 flower: $(READY) ## run the tests that start Flower's processes: simulations on Ray, a deployment on loopback
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m flower
 
-exhaustive: $(READY) ## run the tests that try every combination: laws on every set of kernels, an installed plug-in
-	$(BIN)/python -m pytest -n auto -m "exhaustive and not flower"
+exhaustive: $(READY) ## run Flower's tests and those that try every combination: laws on every set of kernels, a plug-in
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "exhaustive or flower"
 
 fuzz: $(READY) ## give EXECUTIONS inputs, by default a million, to everything that reads received bytes
 	$(BIN)/python -m tests.fuzz.run --executions $(EXECUTIONS)

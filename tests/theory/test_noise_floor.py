@@ -15,6 +15,8 @@ from fedkd.trainers import Serial
 from fedkd_compression import Identity, SubtractiveDither
 from tests.equivalence.quadratic import Case, federation
 
+# One worker for both, so that what they share is run once.
+pytestmark = [pytest.mark.theory, pytest.mark.slow, pytest.mark.xdist_group("noise_floor")]
 BURN_IN, ROUNDS, BLOCK = 200, 1500, 100
 COARSE = SubtractiveDither(step=4.0)  # omega = 16/12
 REMEMBERING = Link(COARSE, Shift("auto", "zero"))
@@ -47,16 +49,12 @@ def ratio(above: tuple[float, float], below: tuple[float, float]) -> tuple[float
     return value, value * np.hypot(above[1] / above[0], below[1] / below[0])
 
 
-@pytest.mark.theory
-@pytest.mark.slow
 def test_mcm_has_the_floor_of_diana(diana):
     value, error = ratio(floor("mcm", REMEMBERING), diana)
     assert error < 0.05
     assert value <= 1.15 + SIGMAS * error
 
 
-@pytest.mark.theory
-@pytest.mark.slow
 def test_artemis_has_a_higher_floor(diana):
     value, error = ratio(floor("artemis", Link(COARSE, NoMemory())), diana)
     assert value - SIGMAS * error >= 1.8
