@@ -16,8 +16,8 @@ from fedkd_compression import Identity, SubtractiveDither
 from tests.equivalence.quadratic import Case, federation
 
 # One worker for both, so that what they share is run once.
-pytestmark = [pytest.mark.theory, pytest.mark.slow, pytest.mark.xdist_group("noise_floor")]
-BURN_IN, ROUNDS, BLOCK = 200, 1500, 100
+pytestmark = [pytest.mark.theory, pytest.mark.exhaustive, pytest.mark.xdist_group("noise_floor")]
+BURN_IN, ROUNDS, BLOCK = 200, 1200, 100
 COARSE = SubtractiveDither(step=4.0)  # omega = 16/12
 REMEMBERING = Link(COARSE, Shift("auto", "zero"))
 FEW_SAMPLES = Serial(epochs=1, batch_size=8, batches=1)
