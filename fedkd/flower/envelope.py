@@ -57,11 +57,7 @@ def number(content: RecordDict, name: str) -> int:
     Raises:
         WireError: it is not said.
     """
-    return whole(notes(content).get(name))
-
-
-def whole(said: object) -> int:
-    """What was said, if it is a whole number; else WireError."""
+    said = notes(content).get(name)
     if not isinstance(said, int):
         raise WireError(f"{said!r} is not a whole number")
     return said

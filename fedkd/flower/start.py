@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Start:
     folder: str
     lesson: bytes
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """What tells this job from another."""
         return hashlib.sha256(self.values.encode() + self.lesson).hexdigest()[:16]

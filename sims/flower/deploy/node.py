@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from types import FrameType
 
+import httpx
 from flwr.proto.runtime_pb2 import AcquireTaskRequest
 from flwr.supercore.constant import TaskType
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
@@ -146,8 +147,8 @@ def _acquire(tasks: RuntimeHttpClient) -> str:
     wanted = AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP])
     try:
         answer = tasks.AcquireTask(wanted)
-    except Exception:
-        # Whatever the transport raises: the SuperNode starts or ends, and its process tells which.
+    except httpx.HTTPError:
+        # The SuperNode starts or ends; its process tells which.
         return ""
     return str(answer.token) if answer.HasField("task") else ""
 
