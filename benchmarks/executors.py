@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,10 +45,9 @@ from fedkd.keys import key
 from fedkd.links import Link, NoMemory, Shift
 from fedkd.tasks import Supervised
 from fedkd.tasks.learner import Learner, NetworkLearner
-from fedkd.trainers import Serial
+from fedkd.trainers import Pupil, Serial, Update
 from fedkd.trainers import Sgd as LocalSgd
-from fedkd.trainers.serial import Samples, Update
-from fedkd_compression import Identity, Key, SubtractiveDither
+from fedkd_compression import Identity, SubtractiveDither
 
 RUN = 1
 STILL = 50
@@ -64,9 +63,11 @@ AS_RANK = "--rank"
 class Still:
     """A trainer that does nothing: what is left is the bytes."""
 
-    def train(self, learner: Learner, solver: object, x: torch.Tensor, samples: Samples, stream: Key) -> Update:
-        """The same update every time."""
-        return Update(learner.vector, ())
+    together = 1
+
+    def train(self, learner: Learner, solver: object, pupils: Sequence[Pupil]) -> list[Update]:
+        """The same updates every time."""
+        return [Update(learner.flat.buffer, ()) for _ in pupils]
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,11 @@ class Bench:
         """One worker with a student of its own."""
         torch.set_num_threads(1)
         learner = NetworkLearner(network(self.model), Supervised(label_smoothing=0.0))
-        algorithm = self.algorithm(len(learner.vector))
+        algorithm = self.algorithm(learner.dim)
         parts = [np.arange(SAMPLES) + client * SAMPLES for client in range(self.clients)]
         solver = LocalSgd(RATE, 0.0, 0.0)
         shop = Workshop(learner, self.trainer, solver, data, data, parts, None, algorithm.uplink.link, SEED, RUN)
-        return Worker(shop, algorithm.receiver(), FolderStore(folder, len(learner.vector), torch.float32), None)
+        return Worker(shop, algorithm.receiver(), FolderStore(folder, learner.dim, torch.float32), None)
 
     def site(self, data: Split, folder: Path) -> Site:
         """What an executor is started with."""
@@ -104,6 +105,7 @@ class Bench:
             dim=len(vector),
             work=[SAMPLES] * self.clients,
             cohort=self.cohort,
+            together=1,
             shared_states=True,
             start=StartingOrder(folder, {}, b""),
             run=RUN,
@@ -218,7 +220,7 @@ def started(bench: Bench, data: Split, folder: Path) -> list[Timed]:
 
 def training(model: str, links: str, rounds: int) -> list[Line]:
     """One worker, two, and this process."""
-    bench = Bench(model, links, CLIENTS, COHORT, Serial(1, BATCH, 0))
+    bench = Bench(model, links, CLIENTS, COHORT, Serial(1, BATCH, 0, "auto"))
     with tempfile.TemporaryDirectory() as folder:
         return measure(started(bench, images(), Path(folder)), rounds, 0)
 

@@ -106,11 +106,11 @@ def local_epoch(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> Non
 def fedkd(model: str, data: Split, uplink: Link, downlink: Link) -> Iterator[torch.Tensor]:
     """The framework's own round."""
     learner = NetworkLearner(network(model), Supervised(label_smoothing=0.0))
-    vector = learner.vector.clone()
+    vector = learner.vector
     context = Context(SEED, 1, len(vector), (SAMPLES,) * CLIENTS, COHORT / CLIENTS)
     row = Row("row", "model", "all", "PP2", "uniform")
     algorithm = assemble(row, uplink, downlink, Sgd(1.0), context)
-    trainer, solver = Serial(1, BATCH, 0), LocalSgd(RATE, 0.0, 0.0)
+    trainer, solver = Serial(1, BATCH, 0, "auto"), LocalSgd(RATE, 0.0, 0.0)
     parts = [np.arange(SAMPLES) + client * SAMPLES for client in range(CLIENTS)]
     shop = Workshop(learner, trainer, solver, data, data, parts, None, algorithm.uplink.link, SEED, 1)
     evaluation = Evaluation(Supervised.metrics, 10**9, 10**9)

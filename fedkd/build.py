@@ -50,7 +50,7 @@ class Setup:
     @property
     def model(self) -> Tensor:
         """The initial model [d]."""
-        return self.learner.vector.clone()
+        return self.learner.vector
 
     @property
     def label_counts(self) -> list[list[int]]:
@@ -79,9 +79,10 @@ class Setup:
         site = Site(
             make_worker=lambda device: self.worker(device, folder),
             rehearse=lambda: self.algorithm.rehearse(self.learner.vector),
-            dim=len(self.learner.vector),
+            dim=self.learner.dim,
             work=[settings.trainer.work(len(part)) for part in self.parts],
             cohort=settings.participation.most(settings.clients),
+            together=settings.trainer.together,
             shared_states=settings.store.shared,
             start=StartingOrder(folder, values, self.lesson),
             run=run_number(settings),
@@ -102,8 +103,8 @@ class Setup:
     def worker(self, device: str, folder: Path) -> Worker:
         """A worker on a device, with its own student, its own end of the downlink and its own hold on the store."""
         workshop, uplink = self.workshop(device, folder), self.algorithm.uplink
-        vector = workshop.learner.vector
-        store = self.settings.store.open(folder, len(vector), vector.dtype)
+        learner = workshop.learner
+        store = self.settings.store.open(folder, learner.dim, learner.dtype)
         return Worker(workshop, self.algorithm.receiver(), store, uplink if self.reduces else None)
 
     def workshop(self, device: str, folder: Path) -> Workshop:
@@ -111,7 +112,7 @@ class Setup:
         settings = self.settings
         torch.set_num_threads(settings.threads)
         learner = self.learner.on(device)
-        data = self.data.on(str(learner.vector.device))
+        data = self.data.on(str(learner.device))
         return Workshop(
             learner=learner,
             trainer=settings.trainer,
@@ -151,6 +152,7 @@ class Setup:
             "samples": [len(part) for part in self.parts],
             "uplink": repr(self.algorithm.uplink.link),
             "downlink": repr(self.algorithm.downlink.link),
+            "trainer": self.settings.trainer.method(self.learner),
             "teacher": {} if teacher is None else teacher.summary(),
         }
         if isinstance(self.learner, ConvexLearner):
@@ -186,7 +188,7 @@ def _algorithm(settings: Settings, parts: list[np.ndarray], learner: Resident) -
     samples = tuple(len(part) for part in parts)
     probability = settings.participation.probability(settings.clients)
     volatile = settings.executor.volatile
-    context = Context(settings.seed, run_number(settings), len(learner.vector), samples, probability, volatile)
+    context = Context(settings.seed, run_number(settings), learner.dim, samples, probability, volatile)
     uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
     return assemble(settings.algorithm, uplink, downlink, settings.server, context)
 

@@ -153,7 +153,7 @@ def _info(job: Job, setup: Setup, seats: Sequence[Seat]) -> RunInfo:
         data=setup.data.name,
         rounds=settings.rounds,
         clients=settings.clients,
-        parameters=len(setup.learner.vector),
+        parameters=setup.learner.dim,
         configuration=dict(job.values),
         label_counts=setup.label_counts,
         facts={

@@ -17,6 +17,7 @@ from fedkd.executors.worker import Workshop
 from fedkd.flower import envelope
 from fedkd.flower.client import answer
 from fedkd.keys import key
+from fedkd.trainers import Pupil
 
 app = ClientApp()
 
@@ -52,7 +53,7 @@ def average(message: Message, context: Context) -> Message:
     samples = ClientSamples(shop.train, torch.from_numpy(shop.parts[client]), None)
     stream = key(shop.seed, "train", message.content["config"]["server-round"], client)
     loaded = time.perf_counter()
-    update = shop.trainer.train(shop.learner, shop.solver, shop.learner.vector.clone(), samples, stream)
+    [update] = shop.trainer.train(shop.learner, shop.solver, [Pupil(shop.learner.vector, samples, stream)])
     trained = time.perf_counter()
     arrays = ArrayRecord(module.state_dict())
     metrics = MetricRecord({"train_loss": update.numbers[0], "num-examples": samples.size})

@@ -8,9 +8,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from fedkd.executors.executor import ClientError, Refresh
-from fedkd.executors.loop import read_reply
+from fedkd.executors.loop import read_reply, training
 from fedkd.executors.parcels import Kind, Parcel
 from fedkd.executors.schedule import PullQueue
+from fedkd.executors.worker import Order
 from fedkd.messages import Broadcast
 from fedkd.records.report import Placement
 from fedkd_compression import WireError
@@ -36,6 +37,8 @@ class Dispatch:
         self._out: dict[int, dict[int, float]] = {worker: {} for worker in pool.alive}
         self._done: dict[int, tuple[Reply, Placement]] = {}
         self._deaths: Counter[int] = Counter()
+        share = math.ceil(len(broadcast.cohort) / len(pool.alive))
+        self._together = max(min(pool.site.together, share), 1)
         self._began = time.perf_counter()
         self._queue = self._queued()
         for worker in sorted(pool.alive):
@@ -132,23 +135,29 @@ class Dispatch:
                 self._feed(worker)
 
     def _feed(self, worker: int) -> None:
-        """Give a worker its next client, and one more ahead where that costs no balance."""
-        out = self._out[worker]
-        while not out or self._may_go_ahead(worker):
-            for running in out.keys() & self._queue.out.keys():
-                self._queue.done(worker, running)
-            client = self._queue.take(worker, self._now())
-            if client is None:
+        """Give a worker its next clients, and one more ahead where that costs no balance."""
+        while not self._out[worker] or self._may_go_ahead(worker):
+            group = [client for _ in range(self._together) if (client := self._take_out(worker)) is not None]
+            if not group:
                 return
+            orders = [Order(client, self._broadcast.unicast.get(client, ())) for client in group]
+            self._pool.hub.send(worker, training(self.round, orders))
+
+    def _take_out(self, worker: int) -> int | None:
+        """The next client for a worker, out of the queue."""
+        out = self._out[worker]
+        for running in out.keys() & self._queue.out.keys():
+            self._queue.done(worker, running)
+        client = self._queue.take(worker, self._now())
+        if client is not None:
             # Before anything is learned, predictions are an order and no seconds.
             out[client] = self._queue.predicted(client, worker) if self._pool.durations.learned else math.inf
-            messages = self._broadcast.unicast.get(client, ())
-            self._pool.hub.send(worker, Parcel(Kind.TRAIN, self.round, client, parts=messages))
+        return client
 
     def _may_go_ahead(self, worker: int) -> bool:
         """Whether the next client may wait at the worker itself: it need not wait for us then, but is bound to it."""
         out = self._out[worker]
-        if len(out) > 1 or not self._small:
+        if len(out) > 1 or not self._small or self._together > 1:
             return False
         return self._queue.left > 2 * len(self._out) or next(iter(out.values())) < SHORT
 

@@ -132,6 +132,7 @@ class Site:
         dim: d, the number of parameters.
         work: how much there is to do for each client: samples times local epochs.
         cohort: clients of the largest round.
+        together: clients that a worker is best given at a time, at most.
         shared_states: whether any worker of a host can read any client's state.
         start: what a process that inherits nothing makes its worker from.
         run: the number that this run's messages carry.
@@ -142,6 +143,7 @@ class Site:
     dim: int
     work: Sequence[float]
     cohort: int
+    together: int
     shared_states: bool
     start: StartingOrder
     run: int

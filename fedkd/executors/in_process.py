@@ -12,7 +12,7 @@ from fedkd.algorithms import Partial
 from fedkd.clients import ClientState
 from fedkd.executors.executor import ClientError, Exchange, Executor, ExecutorChoice, Refresh, Site
 from fedkd.executors.placement import Seat, local_devices
-from fedkd.executors.worker import Reply, Worker
+from fedkd.executors.worker import Order, Reply, Worker, named
 from fedkd.messages import Broadcast
 from fedkd.records.report import Placement
 
@@ -45,12 +45,15 @@ class InProcess(Executor):
         for worker in self.workers:
             worker.begin(messages, self._committed)
         self._fresh = False
-        began, replies, placements = time.perf_counter(), [], []
-        for client in broadcast.cohort:
-            start = time.perf_counter() - began
-            replies.append(self._run(broadcast, client))
-            end = time.perf_counter() - began
-            placements.append(Placement(client, client % len(self.workers), start, end, None))
+        began, replies, placements = time.perf_counter(), list[Reply](), list[Placement]()
+        for number, worker in enumerate(self.workers):
+            mine = [client for client in broadcast.cohort if client % len(self.workers) == number]
+            together = worker.workshop.trainer.together
+            for group in (mine[first : first + together] for first in range(0, len(mine), together)):
+                start = time.perf_counter() - began
+                replies += self._run(broadcast, worker, group)
+                end = time.perf_counter() - began
+                placements += [Placement(client, number, start, end, None) for client in group]
         partials = [partial for worker in self.workers if (partial := worker.summed()) is not None]
         return Exchange(replies, Partial.merged(partials), tuple(placements))
 
@@ -82,10 +85,9 @@ class InProcess(Executor):
         for worker in self.workers:
             worker.store.close()
 
-    def _run(self, broadcast: Broadcast, client: int) -> Reply:
-        worker = self.workers[client % len(self.workers)]
+    def _run(self, broadcast: Broadcast, worker: Worker, group: Sequence[int]) -> list[Reply]:
         try:
-            return worker.run(broadcast.round, client, broadcast.to(client))
+            return worker.run(broadcast.round, [Order(client, broadcast.to(client)) for client in group])
         except (Exception, SystemExit) as error:
-            where = f"client {client}, round {broadcast.round}"
+            where = f"{named(group)}, round {broadcast.round}"
             raise ClientError(f"{where}: {type(error).__name__}: {error}", traceback.format_exc()) from error

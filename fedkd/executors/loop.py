@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 
 from fedkd import vectors
 from fedkd.clients.packed import pack_state, unpack_state
 from fedkd.executors.lines import Line, LineClosedError
-from fedkd.executors.parcels import Kind, Parcel
-from fedkd.executors.worker import Reply, Worker
+from fedkd.executors.parcels import NOBODY, Kind, Parcel
+from fedkd.executors.worker import Order, Reply, Worker, named
 from fedkd_compression import Sizes
 
-Answer = Parcel | None
+Answers = Sequence[Parcel]
 
 
 def enter(make_worker: Callable[[], Worker], line: Line) -> None:
@@ -29,8 +30,7 @@ def serve(worker: Worker, line: Line) -> None:
     """Follow orders until the server says stop or is gone; a failure is told, and ends the loop."""
     try:
         while (order := line.receive()).kind is not Kind.STOP:
-            answer = _answer(worker, order)
-            if answer is not None:
+            for answer in _answers(worker, order):
                 line.send(answer)
                 if answer.kind is Kind.FAILED:
                     return
@@ -42,27 +42,52 @@ def serve(worker: Worker, line: Line) -> None:
 
 def failure(order: Parcel, error: BaseException) -> Parcel:
     """What is told of an error: one line, and where it happened."""
-    line = f"{type(error).__name__}: {error}"
+    several = order.kind is Kind.TRAIN and order.client == NOBODY
+    where = f"{named([client for client, _ in read_training(order)])}: " if several else ""
+    line = f"{where}{type(error).__name__}: {error}"
     trace = "".join(traceback.format_exception(error))
     return Parcel(Kind.FAILED, order.round, order.client, parts=(line.encode(), trace.encode()))
 
 
-def _answer(worker: Worker, order: Parcel) -> Answer:
+def _answers(worker: Worker, order: Parcel) -> Answers:
     try:
         return _ORDERS[order.kind](worker, order)
     except BaseException as error:  # Also SystemExit: whatever ends a client ends the job.
-        return failure(order, error)
+        return [failure(order, error)]
 
 
-def _round(worker: Worker, order: Parcel) -> Answer:
+def _round(worker: Worker, order: Parcel) -> Answers:
     worker.begin(order.parts, int(order.numbers[0]))
-    return None
+    return ()
 
 
-def _train(worker: Worker, order: Parcel) -> Answer:
-    reply = worker.run(order.round, order.client, order.parts)
-    numbers = (reply.seconds_train, reply.seconds_link, *_numbers(reply.sizes))
-    return Parcel(Kind.REPLY, order.round, order.client, numbers, (reply.data,))
+def training(round_: int, orders: Sequence[Order]) -> Parcel:
+    """The order to train some clients; its numbers are, for each, the client and how many of the parts are its own."""
+    numbers = [float(number) for client, messages in orders for number in (client, len(messages))]
+    client = orders[0].client if len(orders) == 1 else NOBODY
+    parts = tuple(message for _, messages in orders for message in messages)
+    return Parcel(Kind.TRAIN, round_, client, tuple(numbers), parts)
+
+
+def read_training(order: Parcel) -> list[Order]:
+    """Whom to train."""
+    orders, parts = [], iter(order.parts)
+    for client, count in zip(order.numbers[::2], order.numbers[1::2], strict=True):
+        orders.append(Order(int(client), tuple(islice(parts, int(count)))))
+    return orders
+
+
+def _train(worker: Worker, order: Parcel) -> Answers:
+    return [
+        Parcel(
+            Kind.REPLY,
+            order.round,
+            reply.client,
+            (reply.seconds_train, reply.seconds_link, *_numbers(reply.sizes)),
+            (reply.data,),
+        )
+        for reply in worker.run(order.round, read_training(order))
+    ]
 
 
 def read_reply(answer: Parcel) -> Reply:
@@ -76,28 +101,29 @@ def _numbers(sizes: Sizes | None) -> tuple[int, ...]:
     return () if sizes is None else (sizes.header, sizes.side, sizes.body)
 
 
-def _sum(worker: Worker, order: Parcel) -> Answer:
+def _sum(worker: Worker, order: Parcel) -> Answers:
     partial = worker.summed()
-    return Parcel(Kind.SUMMED, order.round, parts=() if partial is None else partial.pack())
+    return [Parcel(Kind.SUMMED, order.round, parts=() if partial is None else partial.pack())]
 
 
-def _evaluate(worker: Worker, order: Parcel) -> Answer:
-    metrics = worker.evaluate(vectors.unpack(order.parts[0], len(worker.workshop.learner.vector)))
+def _evaluate(worker: Worker, order: Parcel) -> Answers:
+    metrics = worker.evaluate(vectors.unpack(order.parts[0], worker.workshop.learner.dim))
     names = "\n".join(metrics).encode()
-    return Parcel(Kind.METRICS, order.round, numbers=tuple(metrics.values()), parts=(names,))
+    return [Parcel(Kind.METRICS, order.round, numbers=tuple(metrics.values()), parts=(names,))]
 
 
-def _commit(worker: Worker, order: Parcel) -> Answer:
+def _commit(worker: Worker, order: Parcel) -> Answers:
     kept = worker.commit(order.round)
-    return Parcel(Kind.COMMITTED, order.round, parts=tuple(pack_state(client, state) for client, state in kept.items()))
+    parts = tuple(pack_state(client, state) for client, state in kept.items())
+    return [Parcel(Kind.COMMITTED, order.round, parts=parts)]
 
 
-def _restore(worker: Worker, order: Parcel) -> Answer:
+def _restore(worker: Worker, order: Parcel) -> Answers:
     worker.restore(order.round, dict(map(unpack_state, order.parts)))
-    return None
+    return ()
 
 
-_ORDERS: dict[Kind, Callable[[Worker, Parcel], Answer]] = {
+_ORDERS: dict[Kind, Callable[[Worker, Parcel], Answers]] = {
     Kind.ROUND: _round,
     Kind.TRAIN: _train,
     Kind.SUM: _sum,

@@ -38,7 +38,7 @@ class Kind(IntEnum):
     ROUND = 2
     """Order without answer: a round begins, after a checkpoint of the round in numbers; parts: messages to all."""
     TRAIN = 3
-    """Order: train a client; the parts are the messages to it alone. Answer: REPLY."""
+    """Order: train clients; numbers: each, and how many of the parts are messages to it. Answers: a REPLY of each."""
     SUM = 4
     """Order: what do this round's updates of yours add up to? Answer: SUMMED."""
     EVALUATE = 5

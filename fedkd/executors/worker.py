@@ -20,6 +20,7 @@ from fedkd.clients import ClientSamples, ClientState, Store
 from fedkd.keys import key
 from fedkd.links import Link
 from fedkd.messages import Kind, Message
+from fedkd.trainers.trainer import Pupil, Update
 from fedkd_compression import Sizes
 
 if TYPE_CHECKING:
@@ -36,9 +37,29 @@ def restarts(messages: Sequence[bytes | memoryview]) -> bool:
     return bool(messages) and Message.unpack(messages[0]).kind is Kind.RESTART
 
 
+def named(clients: Sequence[int]) -> str:
+    """Clients that were trained together, for an error: one of them caused it."""
+    return f"client {clients[0]}" if len(clients) == 1 else f"one of clients {', '.join(map(str, clients))}"
+
+
 def lost(run: int, round_: int, client: int) -> bytes:
     """A client's answer to messages that change what it does not hold (StaleMemoryError)."""
     return Message(Kind.LOST, run, round_, client, 0, b"").pack()
+
+
+class Order(NamedTuple):
+    """A client to be trained, and what the server sends to it alone, in the order in which it must be read."""
+
+    client: int
+    messages: Sequence[bytes | memoryview]
+
+
+class Arrived(NamedTuple):
+    """A client that has read its messages: the model x [d] that it received, and its state after them."""
+
+    client: int
+    x: Tensor
+    state: ClientState
 
 
 class Reply(NamedTuple):
@@ -111,28 +132,22 @@ class Worker:
         self.receiver.hear(messages)
         self._seconds_heard = time.perf_counter() - began
 
-    def run(self, round_: int, client: int, messages: Sequence[bytes | memoryview]) -> Reply:
-        """One client's round: read its own messages, train, compress the update against its memory.
+    def run(self, round_: int, orders: Sequence[Order]) -> list[Reply]:
+        """The round of some clients: read each one's own messages, train, compress each update against its memory.
+
+        Seconds are shared out evenly among clients that were trained together.
 
         Raises:
             StaleMemoryError: a message changes a memory that is not here.
         """
         began = time.perf_counter()
-        state = self.store.before(client, round_)
-        if restarts(messages):
-            state, messages = ClientState(), messages[1:]
-        x, state = self.receiver.read(client, state, messages)
+        arrived = [self._receive(round_, order) for order in orders]
         received = time.perf_counter()
-        vector, numbers, samples = self._train(x, round_, client)
-        trained = time.perf_counter()
-        message, after = self._send(
-            vector, state, Message(Kind.REPLY, self.workshop.run, round_, client, 0, b"", samples, numbers)
-        )
-        data, sizes = self._delivered(message, state)
-        self.store.put(client, round_, after)
-        link = self._seconds_heard + received - began + time.perf_counter() - trained
+        updates = self._train(round_, arrived)
+        trained = (time.perf_counter() - received) / len(orders)
+        shared = (self._seconds_heard + received - began) / len(orders)
         self._seconds_heard = 0.0
-        return Reply(client, data, trained - received, link, sizes)
+        return [self._reply(round_, *of, trained, shared) for of in zip(arrived, updates, strict=True)]
 
     def summed(self) -> Partial | None:
         """What this round's updates of this worker's clients add up to; None without any."""
@@ -153,16 +168,35 @@ class Worker:
         for client, state in states.items():
             self.store.put(client, round_ - 1, state)
 
-    def _train(self, x: Tensor, round_: int, client: int) -> tuple[Tensor, tuple[float, ...], int]:
+    def _receive(self, round_: int, order: Order) -> Arrived:
+        client, messages = order
+        state = self.store.before(client, round_)
+        if restarts(messages):
+            state, messages = ClientState(), messages[1:]
+        x, state = self.receiver.read(client, state, messages)
+        return Arrived(client, x, state)
+
+    def _train(self, round_: int, arrived: Sequence[Arrived]) -> list[Update]:
+        pupils = [self._pupil(round_, client, x) for client, x, _ in arrived]
+        return self.workshop.trainer.train(self.workshop.learner, self.workshop.solver, pupils)
+
+    def _pupil(self, round_: int, client: int, x: Tensor) -> Pupil:
         shop = self.workshop
-        x, logits = x.to(shop.learner.vector.device), None
+        x, logits = x.to(shop.learner.device), None
         if shop.logits is not None:
             shop.learner.load(x)
             logits = shop.logits(client).to(x.device)
         samples = ClientSamples(shop.train, torch.from_numpy(shop.parts[client]), logits)
-        stream = key(shop.seed, "train", round_, client)
-        update = shop.trainer.train(shop.learner, shop.solver, x, samples, stream)
-        return update.vector.cpu(), update.numbers, samples.size
+        return Pupil(x, samples, key(shop.seed, "train", round_, client))
+
+    def _reply(self, round_: int, arrived: Arrived, update: Update, trained: float, shared: float) -> Reply:
+        began, shop = time.perf_counter(), self.workshop
+        client, _, state = arrived
+        blank = Message(Kind.REPLY, shop.run, round_, client, 0, b"", len(shop.parts[client]), update.numbers)
+        message, after = self._send(update.vector.cpu(), state, blank)
+        data, sizes = self._delivered(message, state)
+        self.store.put(client, round_, after)
+        return Reply(client, data, trained, shared + time.perf_counter() - began, sizes)
 
     def _send(self, vector: Tensor, state: ClientState, message: Message) -> tuple[Message, ClientState]:
         """The message with the update's frame, and the client's state after it."""

@@ -17,7 +17,7 @@ from flwr.app import Context, Message, MessageType, RecordDict
 from fedkd.algorithms import StaleMemoryError
 from fedkd.clients import MemoryStore
 from fedkd.executors.placement import local_devices
-from fedkd.executors.worker import Reply, Worker, lost, restarts
+from fedkd.executors.worker import Order, Reply, Worker, lost, restarts
 from fedkd.flower import envelope
 from fedkd.flower.memories import Keeper, Memories
 from fedkd.flower.start import Start, bench, take
@@ -90,6 +90,6 @@ def _run(start: Start, client: int, round_: int, messages: tuple[bytes, ...], co
     if round_ > 0:
         store.put(client, round_ - 1, held.client)
     place.ear.hear(receiver, context.run_id, held.receiver, messages[anew:])
-    reply = Worker(place.workshop, receiver, store, None).run(round_, client, messages)
+    [reply] = Worker(place.workshop, receiver, store, None).run(round_, [Order(client, messages)])
     keeper.save(Memories(store.before(client, round_ + 1), receiver.state))
     return reply

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -12,17 +14,24 @@ if TYPE_CHECKING:
 class Batch(NamedTuple):
     """Samples of one client.
 
-    Shapes: x [b, *shape]; y [b]; teacher [b, classes] teacher logits, or None without a teacher.
+    Args:
+        teacher: teacher logits, or None without a teacher.
+        aim: what ``Task.aim`` makes of labels and teacher, once for many batches; None where it was not asked.
+
+    Shapes: x [b, *shape]; y [b]; teacher and aim [b, classes].
     """
 
     x: Tensor
     y: Tensor
     teacher: Tensor | None
+    aim: Tensor | None = None
 
     def slice(self, start: int, stop: int) -> Batch:
         """A view of consecutive samples."""
-        teacher = None if self.teacher is None else self.teacher[start:stop]
-        return Batch(self.x[start:stop], self.y[start:stop], teacher)
+        x, y, teacher, aim = (None if part is None else part[start:stop] for part in self)
+        assert x is not None
+        assert y is not None
+        return Batch(x, y, teacher, aim)
 
 
 class Task(ABC):
@@ -36,6 +45,17 @@ class Task(ABC):
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Mean loss over the batch, a scalar; outputs are the student's, [b, classes]."""
+
+    def aim(self, batch: Batch, classes: int, dtype: torch.dtype) -> Tensor | None:
+        """What ``gradient`` subtracts whatever the outputs are [b, classes]; None: it asks for nothing beforehand."""
+        return None
+
+    def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Gradient of ``loss`` in the outputs, [..., b, classes]; here by autograd, in tasks of ours in closed form."""
+        with torch.enable_grad():
+            z = outputs.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.loss(z, batch), z)
+        return gradient
 
     @abstractmethod
     def diagnose(self, outputs: Tensor, batch: Batch) -> tuple[float, ...]:

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from fedkd.tasks.backward import Backward, Fused
 from fedkd.tasks.base import Batch
 from fedkd.tasks.convex import ConvexTask, Optimum
 from fedkd.tasks.learner import Learner
+from fedkd.vectors import Flat
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from fedkd.data import Split
+    from fedkd.trainers.descents import Descent
 
 
 class Objective(NamedTuple):
@@ -32,14 +37,29 @@ def objective(task: ConvexTask, train: Split, weights: Tensor) -> Objective:
     return Objective(train.x, train.y, weights, optimum, task.smoothness(train.x, weights))
 
 
+class ClosedForm(Backward):
+    """The gradient that a convex task gives itself."""
+
+    name = "closed form"
+
+    def __init__(self, task: ConvexTask) -> None:
+        self._task = task
+
+    def __call__(self, batch: Batch, descent: Descent) -> Tensor:
+        """The gradient at w; there are no outputs [0]."""
+        (w,) = descent.parameters
+        descent.give(0, self._task.gradient(w, batch.x, batch.y))
+        return w[:0]
+
+
 class ConvexLearner(Learner):
     """A convex task with w [d] as its only parameter."""
 
     def __init__(self, task: ConvexTask, common: Objective) -> None:
         self.task = task
         self.common = common
-        self.vector = torch.zeros(common.x.shape[1], dtype=torch.float64)
-        self.parameters, self.names = [self.vector], ("weights",)
+        dim = common.x.shape[1]
+        self.flat, self.names = Flat(torch.zeros(dim, dtype=torch.float64), [(dim,)]), ("weights",)
 
     def on(self, device: str) -> Learner:
         """Another vector; closed forms in float64 stay on the CPU."""
@@ -47,16 +67,13 @@ class ConvexLearner(Learner):
         learner.load(self.vector)
         return learner
 
-    def gradients(self, batch: Batch) -> list[Tensor]:
-        """The closed-form gradient."""
-        return [self.task.gradient(self.vector, batch.x, batch.y)]
+    def backward(self, fused: Fused) -> Backward:
+        """The only one there is."""
+        return ClosedForm(self.task)
 
-    def begin_epoch(self) -> None:
-        """Nothing is collected."""
-
-    def report(self, seen: Batch) -> tuple[float, ...]:
+    def report(self, outputs: Sequence[Tensor], seen: Batch) -> tuple[float, ...]:
         """The client's loss where it ended."""
-        return (self.task.loss(self.vector, seen.x, seen.y).item(),)
+        return (self.task.loss(self.flat.buffer, seen.x, seen.y).item(),)
 
     def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
         """F(w), F(w) - F*, and what the task says of held-out samples."""

@@ -68,17 +68,23 @@ class Distillation(Task):
         """Mean loss of the student's outputs [b, classes], in nats."""
         return self._loss(outputs, batch.y, self.target(_teacher(batch), batch.y))
 
-    def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Gradient of ``loss`` in the outputs, in closed form; shape [b, classes].
+    def aim(self, batch: Batch, classes: int, dtype: torch.dtype) -> Tensor:
+        """(1 - kd_weight) label + kd_weight tau_student q, [b, classes]: the same in every epoch."""
+        q = self.target(_teacher(batch), batch.y).to(dtype)
+        label = label_mask(batch.y, classes).to(dtype)
+        return (1 - self.kd_weight) * label + self.kd_weight * self.tau_student * q
 
-        ((1 - kd_weight) (softmax(z) - label) + kd_weight tau_student (softmax(z / tau_student) - q)) / b
+    def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Gradient of ``loss`` in the outputs, in closed form; shape [..., b, classes].
+
+        ((1 - kd_weight) softmax(z) + kd_weight tau_student softmax(z / tau_student) - aim) / b
         """
-        q = self.target(_teacher(batch), batch.y)
-        label = label_mask(batch.y, outputs.shape[-1]).to(outputs.dtype)
-        supervised = torch.softmax(outputs, dim=-1) - label
-        distilled = torch.softmax(outputs / self.tau_student, dim=-1) - q
-        weight = self.kd_weight * self.tau_student
-        return ((1 - self.kd_weight) * supervised + weight * distilled) / outputs.shape[-2]
+        aim = self.aim(batch, outputs.shape[-1], outputs.dtype) if batch.aim is None else batch.aim
+        answer = torch.softmax(outputs, dim=-1)
+        if self.tau_student != 1:
+            softened = torch.softmax(outputs / self.tau_student, dim=-1)
+            answer = (1 - self.kd_weight) * answer + self.kd_weight * self.tau_student * softened
+        return (answer - aim) / outputs.shape[-2]
 
     def diagnose(self, outputs: Tensor, batch: Batch) -> tuple[float, ...]:
         """Loss and accuracy, then the means over the samples of the diagnostics named in ``metrics``."""

@@ -26,7 +26,7 @@ class ForeignLearner(Resident):
     Args:
         code: the task.
         clients: number of clients.
-        module: keeps no buffers; its parameters become views of ``vector``.
+        module: keeps no buffers; its parameters become views of ``flat``.
         key: of the samples; the same in every round.
 
     Raises:
@@ -38,9 +38,8 @@ class ForeignLearner(Resident):
             if parameter.dtype != torch.float32:
                 raise ConfigurationError(f"model: parameter {name} is {parameter.dtype}; make it float32")
         self.code, self.clients, self.module = code, clients, module
-        self.vector = vectors.bind(module)
-        self.names, parameters = zip(*module.named_parameters(), strict=True)
-        self.parameters = list(parameters)
+        self.flat = vectors.bind(module)
+        self.names = tuple(name for name, _ in module.named_parameters())
         self._key = key
 
     @staticmethod
@@ -57,8 +56,8 @@ class ForeignLearner(Resident):
         """Train from x [d] on a client's samples; the result is x - local [d] and the training loss."""
         loader, _ = self._loaders(client)
         net = self._copy(x).train()
-        with seeded(key, self.vector.device):
-            loss = self.code.train(net, loader, self.vector.device)
+        with seeded(key, self.device):
+            loss = self.code.train(net, loader, self.device)
         return x - vectors.flatten(net).to(x.device), float(loss)
 
     def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
@@ -72,17 +71,17 @@ class ForeignLearner(Resident):
 
     def _test(self, vector: Tensor, loader: Any) -> tuple[float, float]:
         net = self._copy(vector).eval()
-        with seeded(self._key.fold("test"), self.vector.device):
-            loss, accuracy = self.code.test(net, loader, self.vector.device)
+        with seeded(self._key.fold("test"), self.device):
+            loss, accuracy = self.code.test(net, loader, self.device)
         return float(loss), float(accuracy)
 
     def _loaders(self, client: int) -> tuple[Any, Any]:
         """The same samples in the same splits, whenever they are asked for."""
-        with seeded(self._key.fold(client), self.vector.device):
+        with seeded(self._key.fold(client), self.device):
             train, test = self.code.loaders(client, self.clients)
         return train, test
 
     def _copy(self, x: Tensor) -> nn.Module:
         net = copy.deepcopy(self.module)
-        vectors.bind(net).copy_(x)
+        vectors.bind(net).load(x)
         return net

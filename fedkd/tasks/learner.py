@@ -1,14 +1,16 @@
-"""A learner: a task on a resident model, whose parameters are views of one flat vector."""
+"""A learner: a task on a resident model, whose parameters are views of one flat buffer."""
 
 from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
 from fedkd import vectors
+from fedkd.tasks.backward import Autograd, Backward, Fused, Stack
 from fedkd.tasks.base import Batch, Task
 from fedkd_compression import Named
 
@@ -16,32 +18,50 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fedkd.data import Split
+    from fedkd.vectors import Flat
 
 EVALUATION_BATCH = 2048
 
 
 class Resident(ABC):
-    """A model that lives where it is trained, as one flat vector, and can be evaluated.
+    """A model that lives where it is trained, and can be evaluated.
 
     Attributes:
-        vector: the resident flat parameters [d].
-        parameters: views of ``vector``, in order.
+        flat: the resident parameters.
         names: of the parameters.
     """
 
-    vector: Tensor
-    parameters: list[Tensor]
+    flat: Flat
     names: tuple[str, ...]
+
+    @property
+    def vector(self) -> Tensor:
+        """The resident parameters as a new vector [d]."""
+        return self.flat.read()
+
+    @property
+    def dim(self) -> int:
+        """d, the number of parameters."""
+        return self.flat.buffer.shape[-1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters."""
+        return self.flat.buffer.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return self.flat.buffer.device
 
     @property
     def tensors(self) -> tuple[Named, ...]:
         """Name and shape of every parameter, as operators that treat them apart want to know."""
-        shapes = (tuple(parameter.shape) for parameter in self.parameters)
-        return tuple(Named(name, shape) for name, shape in zip(self.names, shapes, strict=True))
+        return tuple(Named(name, shape) for name, shape in zip(self.names, self.flat.shapes, strict=True))
 
     def load(self, x: Tensor) -> None:
         """Copy a vector [d] into the resident model."""
-        self.vector.copy_(x)
+        self.flat.load(x)
 
     @abstractmethod
     def on(self, device: str) -> Resident:
@@ -53,58 +73,80 @@ class Resident(ABC):
 
 
 class Learner(Resident):
-    """The object that solvers drive: load a vector, ask for gradients, step on ``parameters`` in place."""
+    """What trainers drive: load a vector, prepare samples, compute gradients, report."""
 
     @abstractmethod
-    def gradients(self, batch: Batch) -> list[Tensor]:
-        """Gradients at the resident parameters, one per entry of ``parameters``."""
+    def backward(self, fused: Fused) -> Backward:
+        """What computes gradients at the resident parameters."""
+
+    def prepared(self, samples: Batch) -> Batch:
+        """An epoch's samples as its batches are to be cut from: what all batches need is done once."""
+        return samples
 
     @abstractmethod
-    def begin_epoch(self) -> None:
-        """Forget what was seen: ``report`` speaks of the batches that follow."""
-
-    @abstractmethod
-    def report(self, seen: Batch) -> tuple[float, ...]:
-        """The task's ``metrics`` on the samples seen since ``begin_epoch``."""
+    def report(self, outputs: Sequence[Tensor], seen: Batch) -> tuple[float, ...]:
+        """The task's ``metrics`` on the samples of the last epoch, from what the network answered to its batches."""
 
 
 class NetworkLearner(Learner):
-    """A network and a task with autograd.
+    """A network and a task.
+
+    On a CPU convolutions have their channels innermost, where they are fastest by far; so do the samples.
 
     Args:
-        module: keeps no buffers; its parameters become views of ``vector``.
+        module: keeps no buffers; its parameters become views of ``flat``.
         task: gives the loss.
     """
 
     def __init__(self, module: nn.Module, task: Task) -> None:
-        self.module = module
-        self.task = task
-        self.vector = vectors.bind(module)
-        self.names, parameters = zip(*module.named_parameters(), strict=True)
-        self.parameters = list(parameters)
-        self._outputs: list[Tensor] = []
+        self.module, self.task = module, task
+        convolutions = any(isinstance(part, torch.nn.Conv2d) for part in module.modules())
+        self.flat = vectors.bind(module, convolutions and _on_cpu(module))
+        self.names = tuple(name for name, _ in module.named_parameters())
+        stack = Stack.of(module, task)
+        self._autograd = Autograd(module, task, stack if isinstance(stack, str) else "fused=off")
+        self._fused = self._autograd if isinstance(stack, str) else stack
+        self._classes = 0
 
     def on(self, device: str) -> Learner:
         """Copy the network."""
         return NetworkLearner(copy.deepcopy(self.module).to(device), self.task)
 
-    def gradients(self, batch: Batch) -> list[Tensor]:
-        """One forward and one backward pass."""
-        outputs = self.module(batch.x)
-        self._outputs.append(outputs.detach())
-        return list(torch.autograd.grad(self.task.loss(outputs, batch), self.parameters))
+    def backward(self, fused: Fused) -> Backward:
+        """Layer by layer where the network allows it."""
+        return self._fused if fused == "auto" else self._autograd
 
-    def begin_epoch(self) -> None:
-        """Drop the collected outputs."""
-        self._outputs.clear()
+    def prepared(self, samples: Batch) -> Batch:
+        """Images as convolutions want them, and the task's aim."""
+        aim = self.task.aim(samples, self._outputs(samples), self.dtype)
+        return samples._replace(x=self._laid(samples.x), aim=aim)
 
-    def report(self, seen: Batch) -> tuple[float, ...]:
+    def report(self, outputs: Sequence[Tensor], seen: Batch) -> tuple[float, ...]:
         """Diagnose the outputs that training itself produced: no further pass over the samples."""
-        return self.task.diagnose(torch.cat(self._outputs), seen)
+        return self.task.diagnose(torch.cat(list(outputs)), seen)
 
     def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
         """Loss and accuracy in evaluation batches."""
         self.load(vector)
         with torch.no_grad():
-            outputs = torch.cat([self.module(x) for x in torch.split(split.x, EVALUATION_BATCH)])
+            outputs = torch.cat([self.module(self._laid(x)) for x in torch.split(split.x, EVALUATION_BATCH)])
         return self.task.evaluate(outputs, split.y)
+
+    def _laid(self, x: Tensor) -> Tensor:
+        if not self.flat.channels_last or x.ndim != 4:
+            return x
+        if x.shape[1] == 1 and x.is_contiguous():
+            # Of one channel both orders are the same bytes; only these strides tell the convolution which is meant.
+            return x.as_strided(x.shape, (x.stride(0), 1, x.stride(2), 1))
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def _outputs(self, samples: Batch) -> int:
+        """Number of classes, as the network itself says it."""
+        if not self._classes:
+            with torch.no_grad():
+                self._classes = self.module(samples.x[:1]).shape[-1]
+        return self._classes
+
+
+def _on_cpu(module: nn.Module) -> bool:
+    return all(parameter.device.type == "cpu" for parameter in module.parameters())

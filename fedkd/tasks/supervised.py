@@ -39,14 +39,18 @@ class Supervised(Task):
         """Mean smoothed cross-entropy of outputs [b, classes], in nats."""
         return torch.nn.functional.cross_entropy(outputs, batch.y, label_smoothing=self.label_smoothing)
 
-    def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Gradient of ``loss`` in the outputs, in closed form; shape [b, classes].
+    def aim(self, batch: Batch, classes: int, dtype: torch.dtype) -> Tensor:
+        """The smoothed labels (1 - s) label + s / classes, float [b, classes]."""
+        answer = label_mask(batch.y, classes).to(dtype)
+        return answer * (1 - self.label_smoothing) + self.label_smoothing / classes
 
-        (softmax(z) - (1 - s) label - s / classes) / b
+    def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Gradient of ``loss`` in the outputs, in closed form; shape [..., b, classes].
+
+        (softmax(z) - aim) / b
         """
-        classes, smoothing = outputs.shape[-1], self.label_smoothing
-        answer = label_mask(batch.y, classes).to(outputs.dtype) * (1 - smoothing) + smoothing / classes
-        return (torch.softmax(outputs, dim=-1) - answer) / outputs.shape[-2]
+        aim = self.aim(batch, outputs.shape[-1], outputs.dtype) if batch.aim is None else batch.aim
+        return (torch.softmax(outputs, dim=-1) - aim) / outputs.shape[-2]
 
     def diagnose(self, outputs: Tensor, batch: Batch) -> tuple[float, ...]:
         """Training loss and accuracy on the client's samples."""

@@ -8,41 +8,31 @@ Operators are scale-equivariant, so dividing by the local step size would change
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from fedkd.errors import ConfigurationError
+from fedkd.trainers.descents import AdamDescent, Descent, MeanGradient, MomentumDescent, PlainDescent
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from fedkd.tasks.base import Batch
-    from fedkd.tasks.learner import Learner
+    from fedkd.vectors import Flat
 
 
 class Solver(ABC):
-    """A rule for a client's update; frozen, its state lives for one update."""
+    """A rule for a client's update; frozen, its state lives in a descent, for one update."""
 
     @abstractmethod
-    def update(self, learner: Learner, x: Tensor, batches: Iterable[Batch]) -> Tensor:
-        """The update [d] of one client from the received model x [d]; the learner holds x already."""
+    def start(self, flat: Flat) -> Descent:
+        """The update of one client, or of several at once, that hold the received model in ``flat``."""
 
 
 @dataclass(frozen=True)
 class Gradient(Solver):
     """g_i: the mean gradient over the batches, all taken at x."""
 
-    def update(self, learner: Learner, x: Tensor, batches: Iterable[Batch]) -> Tensor:
-        """Running mean of the gradients with the batches' sizes as weights; one batch gives its gradient, exactly."""
-        mean, samples = torch.zeros_like(x), 0
-        for batch in batches:
-            flat = torch.cat([gradient.reshape(-1) for gradient in learner.gradients(batch)])
-            samples += len(batch.y)
-            mean.add_(flat - mean, alpha=len(batch.y) / samples)
-        return mean
+    def start(self, flat: Flat) -> Descent:
+        """The parameters stay where they are."""
+        return MeanGradient(flat)
 
 
 @dataclass(frozen=True)
@@ -59,27 +49,11 @@ class Sgd(Solver):
             raise ConfigurationError(f"Sgd: momentum={self.momentum:g} is outside [0, 1); choose momentum = 0.9")
         _check_decay("Sgd", self.weight_decay)
 
-    def update(self, learner: Learner, x: Tensor, batches: Iterable[Batch]) -> Tensor:
-        """Step through the batches; plain SGD is one in-place addition a parameter."""
-        velocity: list[Tensor] = []
-        for batch in batches:
-            direction = self._direction(learner, learner.gradients(batch), velocity)
-            for parameter, change in zip(learner.parameters, direction, strict=True):
-                parameter.data.add_(change, alpha=-self.learning_rate)
-        return x - learner.vector
-
-    def _direction(self, learner: Learner, gradients: list[Tensor], velocity: list[Tensor]) -> list[Tensor]:
-        if self.weight_decay:
-            for gradient, parameter in zip(gradients, learner.parameters, strict=True):
-                gradient.add_(parameter.data, alpha=self.weight_decay)
-        if not self.momentum:
-            return gradients
-        if not velocity:
-            velocity.extend(gradients)
-        else:
-            for kept, gradient in zip(velocity, gradients, strict=True):
-                kept.mul_(self.momentum).add_(gradient)
-        return velocity
+    def start(self, flat: Flat) -> Descent:
+        """Without momentum no gradient needs to be kept."""
+        if self.momentum:
+            return MomentumDescent(flat, self.learning_rate, self.momentum, self.weight_decay)
+        return PlainDescent(flat, self.learning_rate, self.weight_decay)
 
 
 @dataclass(frozen=True)
@@ -99,22 +73,10 @@ class Adam(Solver):
                 raise ConfigurationError(f"Adam: {name}={value:g} is outside [0, 1); choose {name} = 0.9")
         _check_decay("Adam", self.weight_decay)
 
-    def update(self, learner: Learner, x: Tensor, batches: Iterable[Batch]) -> Tensor:
-        """Step through the batches."""
-        optimizer = torch.optim.AdamW(
-            learner.parameters,
-            lr=self.learning_rate,
-            betas=(self.beta1, self.beta2),
-            eps=self.epsilon,
-            weight_decay=self.weight_decay,
-        )
-        for batch in batches:
-            for parameter, gradient in zip(learner.parameters, learner.gradients(batch), strict=True):
-                parameter.grad = gradient
-            optimizer.step()
-        for parameter in learner.parameters:
-            parameter.grad = None
-        return x - learner.vector
+    def start(self, flat: Flat) -> Descent:
+        """Both moments are zero."""
+        betas = (self.beta1, self.beta2)
+        return AdamDescent(flat, self.learning_rate, betas, self.epsilon, self.weight_decay)
 
 
 def _check_rate(owner: str, rate: float) -> None:

@@ -19,6 +19,7 @@ from fedkd.configuration import Settings
 from fedkd.data import Folder
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
+from fedkd.trainers import Pupil
 from fedkd_compression.keys import Key
 from sims.split_data import split
 from tests.e2e.runs import DIGITS, SMALL, STUDENT, TEACHER, manifest_of, run, settings_of
@@ -74,7 +75,8 @@ def update_of(setup: Setup, client: int, folder: Path) -> torch.Tensor:
     assert shop.logits is not None
     part = torch.from_numpy(shop.parts[client])
     samples = ClientSamples(shop.train, part, shop.logits(client))
-    return shop.trainer.train(shop.learner, shop.solver, setup.model, samples, key(0, "train", 0, client)).vector
+    [update] = shop.trainer.train(shop.learner, shop.solver, [Pupil(setup.model, samples, key(0, "train", 0, client))])
+    return update.vector
 
 
 def test_a_server_knows_sizes_and_labels_from_the_index(parts: Path) -> None:

@@ -24,7 +24,7 @@ RATE = 0.4
 
 SHIFT = Shift(rate=RATE, start="zero")
 DITHER = SubtractiveDither(step=1.0)
-FULL_BATCH = Serial(epochs=1, batch_size=0, batches=0)
+FULL_BATCH = Serial(epochs=1, batch_size=0, batches=0, fused="auto")
 
 ROWS = {
     "sgd": ("model", "all", Link(Identity(), NoMemory()), Link(Identity(), NoMemory())),

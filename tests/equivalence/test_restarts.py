@@ -10,7 +10,7 @@ import torch
 from fedkd.algorithms import StaleMemoryError
 from fedkd.clients import MemoryStore
 from fedkd.executors import ClientError, Exchange, Executor, InProcess, Reply
-from fedkd.executors.worker import lost, restarts
+from fedkd.executors.worker import Order, lost, restarts
 from fedkd.federation import run
 from fedkd.links import Link, Shift
 from tests.equivalence.quadratic import CLIENTS, DIM, ROWS, RUN, Case, federation
@@ -43,7 +43,7 @@ class Flaky(InProcess):
             if restarts(messages) or (struck and self.fault == "lost"):
                 worker.receiver.state, worker.store = type(worker.receiver.state)(), MemoryStore()
             try:
-                reply = worker.run(broadcast.round, client, messages)
+                [reply] = worker.run(broadcast.round, [Order(client, messages)])
             except StaleMemoryError:
                 reply = Reply(client, lost(RUN, broadcast.round, client), 0.0, 0.0)
             if struck and self.fault in ("late", "twice"):

@@ -15,6 +15,7 @@ from fedkd.clients import ClientState
 from fedkd.clients.packed import pack_state
 from fedkd.executors import Exchange, Site, StartingOrder, Worker
 from fedkd.executors.lines import Event, Hub
+from fedkd.executors.loop import read_training
 from fedkd.executors.parcels import Kind, Parcel
 from fedkd.executors.placement import Seat
 from fedkd.executors.pool import Pool
@@ -86,7 +87,7 @@ class FakeHub(Hub):
         self.workers = [FakeWorker() for _ in hosts]
         self.orders: defaultdict[int, deque[Parcel]] = defaultdict(deque)
         self.news: deque[Event] = deque()
-        self.ways: dict[Kind, Callable[[int, Parcel], Parcel]] = {}
+        self.ways: dict[Kind, Callable[[int, Parcel], list[Parcel]]] = {}
         self.trained: list[tuple[int, int]] = []
         self.ahead, self.gone, self.closed, self.restored = 0, set[int](), False, dict[int, int]()
 
@@ -131,11 +132,16 @@ class FakeHub(Hub):
         if doom is not None and not doom.after:
             self.dies(worker)
             return
-        answer = self.ways.get(order.kind, self._answer)(worker, order)
+        answers = self.ways.get(order.kind, self._answers)(worker, order)
         if order.kind not in SILENT:
-            self.news.append(Event(worker, answer))
+            self.news.extend(Event(worker, answer) for answer in answers)
         if doom is not None:
             self.dies(worker)
+
+    def _answers(self, worker: int, order: Parcel) -> list[Parcel]:
+        if order.kind is Kind.TRAIN:
+            return [self._train(worker, order.round, client) for client, _ in read_training(order)]
+        return [self._answer(worker, order)]
 
     def _answer(self, worker: int, order: Parcel) -> Parcel:
         mind = self.workers[worker]
@@ -145,8 +151,6 @@ class FakeHub(Hub):
             mind.round, mind.sum = order.round, ExactSum.zeros(DIM)
         elif order.kind is Kind.RESTORE:
             self.restored[worker] = len(order.parts)
-        elif order.kind is Kind.TRAIN:
-            return self._train(worker, order)
         elif order.kind is Kind.SUM:
             return Parcel(Kind.SUMMED, order.round, parts=Partial(mind.sum).pack())
         elif order.kind is Kind.EVALUATE:
@@ -156,20 +160,23 @@ class FakeHub(Hub):
             return Parcel(Kind.COMMITTED, order.round, parts=(state,))
         return order
 
-    def _train(self, worker: int, order: Parcel) -> Parcel:
+    def _train(self, worker: int, round_: int, client: int) -> Parcel:
         mind = self.workers[worker]
-        assert mind.round == order.round, f"worker {worker} was not told of round {order.round}"
-        mind.clients.append(order.client)
-        mind.sum.add(torch.tensor([1.0, order.client]))
-        self.trained.append((worker, order.client))
+        assert mind.round == round_, f"worker {worker} was not told of round {round_}"
+        mind.clients.append(client)
+        mind.sum.add(torch.tensor([1.0, client]))
+        self.trained.append((worker, client))
         sizes = (1.0, 2.0, 3.0) if self.reduces else ()
-        return Parcel(Kind.REPLY, order.round, order.client, (self.seconds(order.client), 0.0, *sizes), (b"reply",))
+        return Parcel(Kind.REPLY, round_, client, (self.seconds(client), 0.0, *sizes), (b"reply",))
 
 
-def pool(hub: FakeHub, clients: int = 100, *, shared_states: bool = True, work: Sequence[float] = ()) -> Pool:
+def pool(
+    hub: FakeHub, clients: int = 100, *, shared_states: bool = True, work: Sequence[float] = (), together: int = 1
+) -> Pool:
     """The pool before it has heard of any round."""
     start = StartingOrder(Path(), {}, b"")
-    return Pool(hub, Site(_nobody, lambda: None, DIM, work or [9.0] * clients, clients, shared_states, start, run=1))
+    efforts = work or [9.0] * clients
+    return Pool(hub, Site(_nobody, lambda: None, DIM, efforts, clients, together, shared_states, start, run=1))
 
 
 def broadcast(

@@ -9,6 +9,7 @@ import pytest
 
 from fedkd.executors import ClientError
 from fedkd.executors.dispatch import DEATHS, SHORT, SMALL
+from fedkd.executors.loop import read_training
 from fedkd.executors.parcels import Kind, Parcel
 from fedkd_compression import WireError
 from tests.executors.fake_hub import COHORT, KILLED, REFRESH, SHARED, Doom, FakeHub, broadcast, is_whole, pool, refresh
@@ -45,11 +46,33 @@ def test_every_client_is_trained_once_by_the_worker_that_is_named() -> None:
 
 def test_the_longest_goes_first_and_gets_its_own_messages() -> None:
     hub, seen = FakeHub("a"), []
-    train = hub._answer
+    train = hub._answers
     hub.ways[Kind.TRAIN] = lambda worker, order: (seen.append((order.client, *order.parts)), train(worker, order))[1]
     unicast = {1: (b"one", b"more"), 2: (b"two",)}
     pool(hub, work=[5.0, 7.0, 6.0]).exchange(broadcast(range(3), 0, unicast), refresh)
     assert seen == [(1, b"one", b"more"), (2, b"two"), (0,)]
+
+
+@pytest.mark.parametrize(("together", "sizes"), [(1, [1] * 10), (3, [3, 3, 3, 1]), (99, [5, 5])])
+def test_clients_that_train_together_are_handed_out_in_groups_of_at_most_a_workers_share(
+    together: int, sizes: list[int]
+) -> None:
+    hub, seen = FakeHub("aa"), list[list[int]]()
+    train = hub._answers
+    hub.ways[Kind.TRAIN] = lambda worker, order: (
+        seen.append([client for client, _ in read_training(order)]),
+        train(worker, order),
+    )[1]
+    exchange = pool(hub, together=together).exchange(broadcast(range(10)), refresh)
+    assert sorted(reply.client for reply in exchange.replies) == list(range(10))
+    assert sorted(client for group in seen for client in group) == list(range(10))
+    assert sorted(map(len, seen), reverse=True) == sizes
+
+
+def test_groups_of_a_dead_worker_are_given_out_again() -> None:
+    hub = FakeHub("aa", [Doom(Kind.TRAIN, worker=1)])
+    assert is_whole(pool(hub, together=4).exchange(broadcast(COHORT), refresh), reduces=False)
+    assert sorted(client for _, client in hub.trained) == list(COHORT)
 
 
 def test_nobody_trains_in_an_empty_round_but_everyone_hears_of_it() -> None:
@@ -162,6 +185,6 @@ def test_one_client_is_sent_ahead_where_it_costs_nothing(cohort: int, seconds: f
 )
 def test_answer_that_nobody_asked_for_is_refused(answer: Parcel) -> None:
     hub = FakeHub("a")
-    hub.ways[Kind.TRAIN] = lambda worker, order: answer
+    hub.ways[Kind.TRAIN] = lambda worker, order: [answer]
     with pytest.raises(WireError, match=f"^worker 0: {answer.kind.name} of client {answer.client}, which it does not"):
         pool(hub).exchange(broadcast(COHORT), refresh)

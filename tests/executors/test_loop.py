@@ -15,8 +15,9 @@ from fedkd.clients import ClientState
 from fedkd.clients.packed import pack_state, unpack_state
 from fedkd.executors import Reply
 from fedkd.executors.lines import Line, LineClosedError
-from fedkd.executors.loop import enter, read_reply, serve
+from fedkd.executors.loop import enter, read_reply, serve, training
 from fedkd.executors.parcels import NOBODY, Kind, Parcel
+from fedkd.executors.worker import Order
 from fedkd_compression import ExactSum, Sizes
 
 STOP = Parcel(Kind.STOP)
@@ -46,7 +47,7 @@ class FakeWorker:
         self.error, self.sizes, self.calls, self.closed = error, sizes, list[Any](), 0
         self.partial: Partial | None = None
         self.store = SimpleNamespace(close=self._close)
-        self.workshop = SimpleNamespace(learner=SimpleNamespace(vector=torch.zeros(3)))
+        self.workshop = SimpleNamespace(learner=SimpleNamespace(dim=3))
 
     def _close(self) -> None:
         self.closed += 1
@@ -54,11 +55,11 @@ class FakeWorker:
     def begin(self, messages: Any, committed: int) -> None:
         self.calls.append(("begin", messages, committed))
 
-    def run(self, round_: int, client: int, messages: Any) -> Reply:
+    def run(self, round_: int, orders: list[Order]) -> list[Reply]:
         if self.error is not None:
             raise self.error
-        self.calls.append(("run", round_, client, messages))
-        return Reply(client, b"update", 0.5, 0.25, self.sizes)
+        self.calls.append(("run", round_, orders))
+        return [Reply(client, b"update", 0.5, 0.25, self.sizes) for client, _ in orders]
 
     def summed(self) -> Partial | None:
         return self.partial
@@ -85,10 +86,25 @@ def served(worker: FakeWorker, *orders: Parcel) -> list[Parcel]:
 def test_a_client_is_trained_on_what_the_round_and_its_own_messages_say(sizes: Sizes | None) -> None:
     worker = FakeWorker(sizes=sizes)
     begin = Parcel(Kind.ROUND, 4, numbers=(3.0,), parts=(b"all",))
-    (answer,) = served(worker, begin, Parcel(Kind.TRAIN, 4, 9, parts=(b"own",)))
-    assert worker.calls == [("begin", (b"all",), 3), ("run", 4, 9, (b"own",))]
+    orders = [Order(9, (b"own",))]
+    (answer,) = served(worker, begin, training(4, orders))
+    assert worker.calls == [("begin", (b"all",), 3), ("run", 4, orders)]
     assert (answer.kind, answer.round, answer.client) == (Kind.REPLY, 4, 9)
     assert read_reply(answer) == Reply(9, b"update", 0.5, 0.25, sizes)
+
+
+def test_clients_that_train_together_answer_each() -> None:
+    worker, orders = FakeWorker(), [Order(9, (b"own", b"more")), Order(2, ()), Order(5, (b"last",))]
+    answers = served(worker, training(4, orders))
+    assert worker.calls == [("run", 4, orders)]
+    assert [(answer.kind, answer.client) for answer in answers] == [(Kind.REPLY, 9), (Kind.REPLY, 2), (Kind.REPLY, 5)]
+
+
+def test_an_error_of_clients_that_train_together_names_them_all() -> None:
+    orders = [Order(9, ()), Order(2, ())]
+    (answer,) = served(FakeWorker(ValueError("odd")), training(4, orders))
+    assert (answer.kind, answer.client) == (Kind.FAILED, NOBODY)
+    assert bytes(answer.parts[0]) == b"one of clients 9, 2: ValueError: odd"
 
 
 def test_sum_of_some_clients_and_of_none() -> None:
@@ -127,7 +143,7 @@ def test_states_are_handed_over_both_ways() -> None:
     ],
 )
 def test_whatever_ends_a_client_is_told_and_ends_the_loop(error: BaseException, said: str) -> None:
-    train = Parcel(Kind.TRAIN, 4, 9)
+    train = training(4, [Order(9, ())])
     (answer,) = served(FakeWorker(error), train, train)
     assert (answer.kind, answer.round, answer.client) == (Kind.FAILED, 4, 9)
     line, trace = (bytes(part).decode() for part in answer.parts)
@@ -145,7 +161,7 @@ def test_damaged_part_and_unknown_order_are_failures_too() -> None:
 
 @pytest.mark.parametrize("answers", [0, 1])
 def test_it_ends_silently_when_the_server_is_gone(answers: int) -> None:
-    worker, train = FakeWorker(), Parcel(Kind.TRAIN, 0, 1)
+    worker, train = FakeWorker(), training(0, [Order(1, ())])
     serve(worker, Scripted(train, train, answers=answers))  # type: ignore[arg-type]
     assert len(worker.calls) == answers + 1
     assert worker.closed == 1
@@ -176,6 +192,6 @@ def test_worker_that_cannot_be_made_is_told(error: BaseException) -> None:
 
 def test_worker_that_was_made_serves() -> None:
     worker = FakeWorker()
-    line = Scripted(Parcel(Kind.TRAIN, 0, 1), STOP)
+    line = Scripted(training(0, [Order(1, ())]), STOP)
     enter(lambda: worker, line)  # type: ignore[arg-type, return-value]
     assert [answer.kind for answer in line.answers] == [Kind.REPLY]

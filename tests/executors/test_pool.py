@@ -72,7 +72,7 @@ def test_an_idle_worker_that_dies_beside_a_summing_one_is_told_of_the_round() ->
     hub = FakeHub("aaa", reduces=True)
     crew = pool(hub)
     idle = lambda: next(n for n, worker in enumerate(hub.workers) if not worker.clients)  # noqa: E731
-    summed = hub._answer
+    summed = hub._answers
     hub.ways[Kind.SUM] = lambda worker, order: (hub.dies(idle()), summed(worker, order))[1]
     hub.dooms = [Doom(Kind.SUM, skip=1)]
     exchange = crew.exchange(broadcast(range(2)), refresh)
@@ -124,8 +124,8 @@ def test_restored_clients_are_at_home_where_their_states_are() -> None:
     assert hub.workers[0].committed == [3]
 
 
-def failed(worker: int, order: Parcel) -> Parcel:
-    return Parcel(Kind.FAILED, order.round, order.client, parts=(b"ValueError: odd", b"line 3\n"))
+def failed(worker: int, order: Parcel) -> list[Parcel]:
+    return [Parcel(Kind.FAILED, order.round, order.client, parts=(b"ValueError: odd", b"line 3\n"))]
 
 
 def test_failure_is_told_with_client_round_and_worker() -> None:

@@ -6,20 +6,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from fedkd import keys
-from fedkd.trainers import Serial, Update
+from fedkd.trainers import Pupil, Serial, Update
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from fedkd.tasks.learner import Learner
-    from fedkd.trainers.serial import Samples
     from fedkd.trainers.solvers import Solver
-    from fedkd_compression import Key
 
 SLEEP = 14.0
 """Seconds of a client that sleeps."""
@@ -68,13 +64,14 @@ class Faulty(Serial):
     client: int
     others_wait: bool
 
-    def train(self, learner: Learner, solver: Solver, x: Tensor, samples: Samples, key: Key) -> Update:
+    def train(self, learner: Learner, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
         """Fail, wait or train."""
+        [(_, _, key)] = pupils
         if key == keys.key(0, "train", self.round, self.client):
             FAULTS[self.fault]()
         if self.others_wait and key in [keys.key(0, "train", self.round, client) for client in range(100)]:
             time.sleep(PAUSE)
-        return super().train(learner, solver, x, samples, key)
+        return super().train(learner, solver, pupils)
 
 
 def faulty(fault: str, round_: int, client: int, others_wait: bool = False) -> list[str]:
@@ -94,12 +91,13 @@ class Troubled(Serial):
 
     troubles: tuple[str, ...]
 
-    def train(self, learner: Learner, solver: Solver, x: Tensor, samples: Samples, key: Key) -> Update:
+    def train(self, learner: Learner, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
         """Fail or train."""
+        [(_, _, key)] = pupils
         for fault, round_, client in map(str.split, self.troubles):
             if key == keys.key(0, "train", int(round_), int(client)):
                 FAULTS[fault]()
-        return super().train(learner, solver, x, samples, key)
+        return super().train(learner, solver, pupils)
 
 
 def troubled(*troubles: tuple[str, int, int]) -> list[str]:

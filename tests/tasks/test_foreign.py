@@ -23,7 +23,7 @@ from fedkd.keys import key
 from fedkd.tasks import ForeignData
 from fedkd.tasks.foreign_learner import ForeignLearner
 from fedkd.tasks.seeded import seeded
-from fedkd.trainers import ForeignTrainer, Gradient
+from fedkd.trainers import ForeignTrainer, Gradient, Pupil
 from fedkd_compression import Key
 from tests.tasks.foreign_code import COUNT, Blobs
 
@@ -115,7 +115,8 @@ def test_the_trainer_trains_the_client_whose_samples_they_are() -> None:
     part = torch.arange(COUNT - 4, 2 * (COUNT - 4))
     trained, stream = learner(), key(0, "train", 0, 1)
     x = trained.vector.clone()
-    update = ForeignTrainer().train(trained, Gradient(), x, ClientSamples(data.train, part, None), stream)
+    pupil = Pupil(x, ClientSamples(data.train, part, None), stream)
+    [update] = ForeignTrainer().train(trained, Gradient(), [pupil])
     vector, loss = trained.train(1, x, stream)
     assert torch.equal(update.vector, vector)
     assert update.numbers == (loss,)

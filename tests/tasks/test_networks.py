@@ -72,10 +72,10 @@ def test_closed_gradient_is_that_of_the_loss(task: Supervised | Distillation) ->
 @pytest.mark.parametrize("task", [Supervised(0.2), ATS], ids=repr)
 def test_closed_gradient_of_many_clients_is_that_of_each(task: Supervised | Distillation) -> None:
     student, batch = draw()
-    many = Batch(*(part.unflatten(0, (4, 10)) for part in batch))
+    many = Batch(*(part.unflatten(0, (4, 10)) for part in batch[:3]))
     together = task.gradient(student.unflatten(0, (4, 10)), many)
     for client in range(4):
-        alone = Batch(*(part[client] for part in many))
+        alone = Batch(*(part[client] for part in many[:3]))
         assert torch.equal(together[client], task.gradient(student.unflatten(0, (4, 10))[client], alone))
 
 

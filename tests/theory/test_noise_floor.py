@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.theory, pytest.mark.exhaustive, pytest.mark.xdist_grou
 BURN_IN, ROUNDS, BLOCK = 200, 1200, 100
 COARSE = SubtractiveDither(step=4.0)  # omega = 16/12
 REMEMBERING = Link(COARSE, Shift("auto", "zero"))
-FEW_SAMPLES = Serial(epochs=1, batch_size=8, batches=1)
+FEW_SAMPLES = Serial(epochs=1, batch_size=8, batches=1, fused="auto")
 DIM, SAMPLES = 128, 160
 SIGMAS = 5
 

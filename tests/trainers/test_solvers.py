@@ -10,11 +10,12 @@ from fedkd.keys import key
 from fedkd.models import Mlp
 from fedkd.tasks import Supervised
 from fedkd.tasks.learner import NetworkLearner
-from fedkd.trainers import Adam, Gradient, Serial, Sgd
+from fedkd.trainers import Adam, Gradient, Pupil, Serial, Sgd
 from fedkd.vectors import bind, flatten
 
 SAMPLES, BATCH = 22, 5
 STREAM = key(0, "train", 3, 1)
+BOTH = pytest.mark.parametrize("fused", ["auto", "off"])
 
 
 def network():
@@ -45,6 +46,7 @@ def by_torch(optimizer_of, samples, epochs):
     return flatten(network()) - flatten(module)
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("solver", "optimizer"),
     [
@@ -53,27 +55,31 @@ def by_torch(optimizer_of, samples, epochs):
         (Adam(0.01, 0.9, 0.99, 1e-8, 0.1), lambda p: torch.optim.AdamW(p, 0.01, (0.9, 0.99), 1e-8, 0.1)),
     ],
 )
-def test_local_steps_equal_those_of_torch(solver, optimizer, samples):
+def test_local_steps_equal_those_of_torch(solver, optimizer, samples, fused):
     learner = NetworkLearner(network(), Supervised(label_smoothing=0.0))
     x = learner.vector.clone()
-    update = Serial(epochs=3, batch_size=BATCH, batches=0).train(learner, solver, x, samples, STREAM)
+    trainer = Serial(epochs=3, batch_size=BATCH, batches=0, fused=fused)
+    [update] = trainer.train(learner, solver, [Pupil(x, samples, STREAM)])
     torch.testing.assert_close(update.vector, by_torch(optimizer, samples, 3), rtol=0, atol=1e-12)
 
 
-def test_solvers_keep_nothing_between_clients(samples):
+@BOTH
+def test_solvers_keep_nothing_between_clients(samples, fused):
     learner = NetworkLearner(network(), Supervised(label_smoothing=0.0))
-    x, trainer = learner.vector.clone(), Serial(epochs=1, batch_size=BATCH, batches=0)
+    x, trainer = learner.vector.clone(), Serial(epochs=1, batch_size=BATCH, batches=0, fused=fused)
     for solver in (Sgd(0.1, 0.9, 0.0), Adam(0.01, 0.9, 0.99, 1e-8, 0.0)):
-        first = trainer.train(learner, solver, x, samples, STREAM)
-        again = trainer.train(learner, solver, x, samples, STREAM)
+        [first] = trainer.train(learner, solver, [Pupil(x, samples, STREAM)])
+        [again] = trainer.train(learner, solver, [Pupil(x, samples, STREAM)])
         assert torch.equal(first.vector, again.vector)
         assert first.numbers == again.numbers
 
 
-def test_gradient_is_taken_at_the_received_model(samples):
+@BOTH
+def test_gradient_is_taken_at_the_received_model(samples, fused):
     learner = NetworkLearner(network(), Supervised(label_smoothing=0.0))
     x = learner.vector.clone()
-    update = Serial(epochs=1, batch_size=BATCH, batches=0).train(learner, Gradient(), x, samples, STREAM)
+    trainer = Serial(epochs=1, batch_size=BATCH, batches=0, fused=fused)
+    [update] = trainer.train(learner, Gradient(), [Pupil(x, samples, STREAM)])
     module = network()
     everything = samples.take(torch.arange(SAMPLES))
     torch.nn.functional.cross_entropy(module(everything.x), everything.y).backward()
@@ -83,15 +89,14 @@ def test_gradient_is_taken_at_the_received_model(samples):
 
 
 @pytest.mark.parametrize(("limit", "seen"), [(0, 2 * SAMPLES), (1, BATCH), (6, SAMPLES + BATCH)])
-def test_batches_bound_the_work_of_a_round(limit, seen, samples):
-    trainer = Serial(epochs=2, batch_size=BATCH, batches=limit)
-    assert sum(len(epoch.y) for epoch in trainer._epochs(samples, STREAM)) == seen
+def test_batches_bound_the_work_of_a_round(limit, seen):
+    trainer = Serial(epochs=2, batch_size=BATCH, batches=limit, fused="auto")
+    assert sum(len(order) for order in trainer.orders(SAMPLES, STREAM)) == seen
 
 
 def test_bound_parameters_are_views_of_one_vector():
     module = network()
-    vector = bind(module)
-    vector.fill_(2.0)
+    bind(module).buffer.fill_(2.0)
     assert all(bool((parameter == 2).all()) for parameter in module.parameters())
 
 

@@ -1,0 +1,62 @@
+"""What a trainer is: how a worker trains the clients that it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fedkd.tasks.base import Batch
+    from fedkd.trainers.solvers import Solver
+    from fedkd_compression import Key
+
+
+class Samples(Protocol):
+    """The samples of one client."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    def take(self, order: Tensor) -> Batch:
+        """Gather samples by their position [m] in the client's own order."""
+
+
+class Pupil(NamedTuple):
+    """A client that is about to be trained.
+
+    Args:
+        x: the model that it received [d], on the learner's device.
+        samples: its own.
+        key: its randomness in this round.
+    """
+
+    x: Tensor
+    samples: Samples
+    key: Key
+
+
+class Update(NamedTuple):
+    """What training gives: the update [d] and what the client reports, in the order of the task's metrics."""
+
+    vector: Tensor
+    numbers: tuple[float, ...]
+
+
+class Trainer(Protocol):
+    """How a worker trains clients."""
+
+    @property
+    def together(self) -> int:
+        """Clients that a worker is best given at a time, at most."""
+
+    def work(self, samples: int) -> int:
+        """Samples that a client with so many goes through in a round: what its time is predicted from."""
+
+    def train(self, learner: Any, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
+        """Every client's update, in order; the learner is of the kind that this trainer drives."""
+
+    def method(self, learner: Any) -> str:
+        """In a few words for the manifest: how this learner's gradients are computed."""
