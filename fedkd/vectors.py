@@ -62,6 +62,13 @@ class Flat:
             x[place].view(view.shape).copy_(view)
         return x
 
+    def difference(self, x: Tensor) -> Tensor:
+        """x minus the parameters, as new vectors [..., d]: one pass."""
+        change = x - self.buffer
+        for place, view in self._turned:
+            torch.sub(x[place].view(view.shape), view, out=change[place].view(view.shape))
+        return change
+
     def zeros(self) -> Flat:
         """Zeros that lie as these parameters do."""
         return Flat(torch.zeros_like(self.buffer), self.shapes, self.channels_last)

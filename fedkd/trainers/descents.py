@@ -2,7 +2,7 @@
 
 Every batch is begun, each parameter's gradient is given once, in any order, and the batch is ended. A gradient that
 is a product of two matrices may be given as such: plain SGD then adds it to the weights without storing it. All
-formulas hold for one model [d] and for several at once [K, d]; products are for one model.
+formulas hold for one model [d] and for several at once [K, d], products included.
 """
 
 from __future__ import annotations
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 class Descent(ABC):
     """One client's update, or that of several clients, from the model in ``flat``.
 
+    Args:
+        flat: the parameters.
+        states: vectors that are kept beside them, zero at first.
+
     Attributes:
         whole: all models.
         flat: those that go on.
     """
 
-    def __init__(self, flat: Flat) -> None:
-        self.whole = self.flat = flat
+    def __init__(self, flat: Flat, states: int) -> None:
+        self.whole = self.flat = self._parameters = flat
+        self._all_states = tuple(flat.zeros() for _ in range(states))
+        self._whole_states = self._states = self._all_states
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -52,18 +58,25 @@ class Descent(ABC):
 
     def update(self, x: Tensor) -> Tensor:
         """What the client sends [..., d], in the order of vectors; x is the model that it received."""
-        return x - self.whole.read()
+        return self.whole.difference(x)
 
-    @abstractmethod
     def narrow(self, count: int) -> None:
-        """Of several models, only the first go on."""
+        """Of several models, only the first go on; the others are complete."""
+        self.flat, self._states = self.flat.first(count), _first(self._states, count)
+
+    def restart(self, count: int) -> None:
+        """Of several models, the first begin anew from the parameters as they are: nothing is allocated."""
+        self.whole = self.flat = self._parameters.first(count)
+        self._whole_states = self._states = _first(self._all_states, count)
+        for state in self._states:
+            state.buffer.zero_()
 
 
 class PlainDescent(Descent):
     """w -= rate (g + decay w), at once."""
 
     def __init__(self, flat: Flat, rate: float, decay: float) -> None:
-        super().__init__(flat)
+        super().__init__(flat, states=0)
         self._rate, self._kept = rate, 1 - rate * decay
 
     def give(self, index: int, gradient: Tensor) -> None:
@@ -75,72 +88,55 @@ class PlainDescent(Descent):
 
     def give_product(self, index: int, left: Tensor, right: Tensor) -> None:
         """Step; the gradient itself is nowhere."""
-        self.parameters[index].addmm_(left, right, beta=self._kept, alpha=-self._rate)
-
-    def narrow(self, count: int) -> None:
-        """Nothing is kept but the models."""
-        self.flat = self.flat.first(count)
+        _add_product(self.parameters[index], left, right, self._kept, -self._rate)
 
 
 class MomentumDescent(Descent):
     """m = momentum m + g + decay w;  w -= rate m."""
 
     def __init__(self, flat: Flat, rate: float, momentum: float, decay: float) -> None:
-        super().__init__(flat)
+        super().__init__(flat, states=1)
         self._rate, self._momentum, self._decay = rate, momentum, decay
-        self._velocity = flat.zeros()
 
     def give(self, index: int, gradient: Tensor) -> None:
         """Into the velocity."""
-        self._velocity.views[index].mul_(self._momentum).add_(gradient)
+        self._states[0].views[index].mul_(self._momentum).add_(gradient)
 
     def give_product(self, index: int, left: Tensor, right: Tensor) -> None:
         """Into the velocity."""
-        self._velocity.views[index].addmm_(left, right, beta=self._momentum)
+        _add_product(self._states[0].views[index], left, right, self._momentum, 1)
 
     def end(self) -> None:
         """Step."""
+        velocity = self._states[0].buffer
         if self._decay:
-            self._velocity.buffer.add_(self.flat.buffer, alpha=self._decay)
-        self.flat.buffer.add_(self._velocity.buffer, alpha=-self._rate)
-
-    def narrow(self, count: int) -> None:
-        """Velocities too."""
-        self.flat, self._velocity = self.flat.first(count), self._velocity.first(count)
+            velocity.add_(self.flat.buffer, alpha=self._decay)
+        self.flat.buffer.add_(velocity, alpha=-self._rate)
 
 
-class Gathering(Descent):
-    """Keeps a batch's gradients until it ends."""
-
-    def __init__(self, flat: Flat) -> None:
-        super().__init__(flat)
-        self._gradient = flat.zeros()
-
-    def give(self, index: int, gradient: Tensor) -> None:
-        """Copy."""
-        self._gradient.views[index].copy_(gradient)
-
-    def give_product(self, index: int, left: Tensor, right: Tensor) -> None:
-        """Compute it where it is kept."""
-        torch.mm(left, right, out=self._gradient.views[index])
-
-
-class AdamDescent(Gathering):
+class AdamDescent(Descent):
     """Adam with decoupled weight decay (torch.optim.AdamW's formulas), in one pass over the flat buffers."""
 
     def __init__(self, flat: Flat, rate: float, betas: tuple[float, float], epsilon: float, decay: float) -> None:
-        super().__init__(flat)
+        super().__init__(flat, states=3)
         self._rate, self._betas, self._epsilon, self._decay = rate, betas, epsilon, decay
-        self._moments = (flat.zeros(), flat.zeros())
         self._steps = torch.zeros((), dtype=torch.float32, device=flat.buffer.device)
+
+    def give(self, index: int, gradient: Tensor) -> None:
+        """Keep it until the batch ends."""
+        self._states[0].views[index].copy_(gradient)
+
+    def give_product(self, index: int, left: Tensor, right: Tensor) -> None:
+        """Compute it where it is kept."""
+        torch.matmul(left, right, out=self._states[0].views[index])
 
     def end(self) -> None:
         """Step."""
-        first, second = self._moments
+        gradient, first, second = self._states
         self._steps += 1
         torch._fused_adamw_(
             [self.flat.buffer],
-            [self._gradient.buffer],
+            [gradient.buffer],
             [first.buffer],
             [second.buffer],
             [],
@@ -154,48 +150,70 @@ class AdamDescent(Gathering):
             maximize=False,
         )
 
-    def narrow(self, count: int) -> None:
-        """Gradients and moments too."""
-        first, second = self._moments
-        self.flat, self._gradient = self.flat.first(count), self._gradient.first(count)
-        self._moments = (first.first(count), second.first(count))
+    def restart(self, count: int) -> None:
+        """The first step is the first again."""
+        super().restart(count)
+        self._steps.zero_()
 
 
 class MeanGradient(Descent):
     """The running mean of gradients at x, with the batches' sizes as weights; one batch gives its gradient, exactly."""
 
     def __init__(self, flat: Flat) -> None:
-        super().__init__(flat)
-        self._mean = flat.zeros()
-        self._seen: int | Tensor = 0
+        super().__init__(flat, states=1)
+        # Of several models in a tensor that is changed in place, so that a recorded step goes on counting.
+        several = flat.buffer.ndim > 1
+        self._all_seen = flat.buffer.new_zeros(len(flat.buffer) if several else 0, dtype=torch.float64)
+        self._seen: int | Tensor = self._all_seen if several else 0
         self._share: float | Tensor = 1.0
-        self._going = self._mean
 
     def begin(self, samples: int | Tensor) -> None:
         """Weigh what follows."""
-        self._seen = self._seen + samples
+        self._seen += samples
         self._share = samples / self._seen
 
     def give(self, index: int, gradient: Tensor) -> None:
         """Mean += share (g - mean)."""
-        mean, share = self._going.views[index], self._share
-        if isinstance(share, torch.Tensor):
-            share = share.to(mean.dtype).view(-1, *[1] * (mean.ndim - 1))
-            mean.copy_(torch.lerp(mean, gradient, share))
-        else:
-            mean.lerp_(gradient, share)
+        mean = self._states[0].views[index]
+        mean.lerp_(gradient, self._share_of(mean))
 
     def give_product(self, index: int, left: Tensor, right: Tensor) -> None:
         """The same."""
-        share = float(self._share)
-        self._going.views[index].addmm_(left, right, beta=1 - share, alpha=share)
+        mean = self._states[0].views[index]
+        share = self._share_of(mean)
+        if isinstance(share, float):
+            mean.addmm_(left, right, beta=1 - share, alpha=share)
+        else:
+            mean.mul_(1 - share).baddbmm_(left * share, right)
 
     def update(self, x: Tensor) -> Tensor:
         """The mean."""
-        return self._mean.read()
+        return self._whole_states[0].read()
 
     def narrow(self, count: int) -> None:
-        """The means of the others are complete."""
-        self.flat, self._going = self.flat.first(count), self._going.first(count)
-        if isinstance(self._seen, torch.Tensor):
-            self._seen = self._seen[:count]
+        """Counts too."""
+        super().narrow(count)
+        self._seen = self._all_seen[:count]
+
+    def restart(self, count: int) -> None:
+        """Nothing was seen."""
+        super().restart(count)
+        self._seen = self._all_seen[:count].zero_()
+
+    def _share_of(self, mean: Tensor) -> float | Tensor:
+        """The share; of several models, as it is multiplied with their means."""
+        if isinstance(self._share, torch.Tensor):
+            return self._share.to(mean.dtype).view(-1, *[1] * (mean.ndim - 1))
+        return self._share
+
+
+def _first(states: tuple[Flat, ...], count: int) -> tuple[Flat, ...]:
+    return tuple(state.first(count) for state in states)
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor, beta: float, alpha: float) -> None:
+    """Total = beta total + alpha left @ right, of one model or of several."""
+    if total.ndim == 2:
+        total.addmm_(left, right, beta=beta, alpha=alpha)
+    else:
+        total.baddbmm_(left, right, beta=beta, alpha=alpha)

@@ -5,13 +5,12 @@ import torch
 
 from fedkd.clients import ClientSamples
 from fedkd.data import Split
-from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.models import Mlp
 from fedkd.tasks import Supervised
 from fedkd.tasks.learner import NetworkLearner
 from fedkd.trainers import Adam, Gradient, Pupil, Serial, Sgd
-from fedkd.vectors import bind, flatten
+from fedkd.vectors import flatten
 
 SAMPLES, BATCH = 22, 5
 STREAM = key(0, "train", 3, 1)
@@ -92,15 +91,3 @@ def test_gradient_is_taken_at_the_received_model(samples, fused):
 def test_batches_bound_the_work_of_a_round(limit, seen):
     trainer = Serial(epochs=2, batch_size=BATCH, batches=limit, fused="auto")
     assert sum(len(order) for order in trainer.orders(SAMPLES, STREAM)) == seen
-
-
-def test_bound_parameters_are_views_of_one_vector():
-    module = network()
-    bind(module).buffer.fill_(2.0)
-    assert all(bool((parameter == 2).all()) for parameter in module.parameters())
-
-
-def test_models_with_buffers_are_refused():
-    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
-    with pytest.raises(ConfigurationError, match="buffer 1.running_mean would not travel; choose GroupNorm"):
-        bind(module)

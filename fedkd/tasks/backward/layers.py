@@ -22,7 +22,13 @@ Saved = tuple[Any, ...]
 
 
 class Layer(ABC):
-    """One layer; its parameters are handed in, so that it holds none."""
+    """One layer; its parameters are handed in, so that it holds none.
+
+    Attributes:
+        indices: of its parameters among those of the network.
+    """
+
+    indices: tuple[int, ...] = ()
 
     @abstractmethod
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Saved]:
@@ -38,6 +44,7 @@ class LinearLayer(Layer):
 
     def __init__(self, index: int, bias: bool) -> None:
         self._weight, self._bias = index, index + 1 if bias else None
+        self.indices = (index, index + 1) if bias else (index,)
 
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Saved]:
         """Keep x."""
@@ -61,6 +68,7 @@ class Convolution(Layer):
 
     def __init__(self, index: int, module: nn.Conv2d) -> None:
         self._weight, self._bias = index, index + 1 if module.bias is not None else None
+        self.indices = (index,) if module.bias is None else (index, index + 1)
         self._shape = (list(module.stride), list(map(int, module.padding)), list(module.dilation))
         self._outputs, self._groups = module.out_channels, module.groups
 
@@ -99,7 +107,7 @@ class GroupNormalisation(Layer):
     """torch.nn.GroupNorm with weight and bias."""
 
     def __init__(self, index: int, module: nn.GroupNorm) -> None:
-        self._weight, self._bias = index, index + 1
+        self._weight, self._bias = self.indices = (index, index + 1)
         self._groups, self._epsilon = module.num_groups, module.eps
 
     def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, Saved]:

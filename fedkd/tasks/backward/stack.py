@@ -35,7 +35,7 @@ class Stack(Backward):
     """Layers one after another; the first needs no gradient of its input."""
 
     def __init__(self, layers: Sequence[Layer], task: Task) -> None:
-        self._layers, self._task = layers, task
+        self.layers, self._task = layers, task
 
     @staticmethod
     def of(module: nn.Module, task: Task) -> Stack | str:
@@ -64,12 +64,12 @@ class Stack(Backward):
         with torch.no_grad():
             parameters = descent.parameters
             x, kept = batch.x, list[Saved]()
-            for layer in self._layers:
+            for layer in self.layers:
                 x, saved = layer.forward(x, parameters)
                 kept.append(saved)
             outputs, gradient = x, self._task.gradient(x, batch)
-            for position in range(len(self._layers) - 1, -1, -1):
-                gradient = self._layers[position].backward(gradient, kept[position], descent, position > 0)
+            for position in range(len(self.layers) - 1, -1, -1):
+                gradient = self.layers[position].backward(gradient, kept[position], descent, position > 0)
             return outputs
 
 
