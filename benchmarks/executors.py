@@ -262,13 +262,11 @@ def rank(world: mpi.World) -> int:
 
 
 def show(name: str, lines: list[Line]) -> None:
-    """Print a table; where others keep the cores busy, two workers have no more of them than one."""
+    """Where others keep the cores busy, two workers have no more of them than one."""
     print(f"\n{name} (load {os.getloadavg()[0]:.1f}); x: of the first row's wall; rest: communication and scheduling")
     for line in lines:
-        print(
-            "  {row:<13} {seconds:8.4f} s {ratio:6.2f} x  clients {clients:8.4f} s  server {server:8.4f} s"
-            "  rest {rest:6.1%}".format(**line)
-        )
+        print("  {row:<13} {seconds:8.4f} s {ratio:6.2f} x".format(**line), end="  ")
+        print("clients {clients:8.4f} s  server {server:8.4f} s  rest {rest:6.1%}".format(**line))
 
 
 def main() -> None:

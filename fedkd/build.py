@@ -25,6 +25,7 @@ from fedkd.tasks import ConvexTask, FittedTeacher, Foreign, Lesson, Shelf, clien
 from fedkd.tasks.convex_learner import ConvexLearner, objective
 from fedkd.tasks.foreign_learner import ForeignLearner
 from fedkd.tasks.learner import NetworkLearner, Resident
+from fedkd.trainers import Fastest, Trainer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,6 +47,13 @@ class Setup:
     algorithm: Algorithm
     learner: Resident
     lesson: bytes
+
+    @property
+    def trainer(self) -> Trainer:
+        """How workers train; what is to be found by trial has been found."""
+        trainer = self.settings.trainer
+        assert not isinstance(trainer, Fastest), "a trial comes before workers"
+        return trainer
 
     @property
     def model(self) -> Tensor:
@@ -80,9 +88,9 @@ class Setup:
             make_worker=lambda device: self.worker(device, folder),
             rehearse=lambda: self.algorithm.rehearse(self.learner.vector),
             dim=self.learner.dim,
-            work=[settings.trainer.work(len(part)) for part in self.parts],
+            work=[self.trainer.work(len(part)) for part in self.parts],
             cohort=settings.participation.most(settings.clients),
-            together=settings.trainer.together,
+            together=self.trainer.together,
             shared_states=settings.store.shared,
             start=StartingOrder(folder, values, self.lesson),
             run=run_number(settings),
@@ -115,7 +123,7 @@ class Setup:
         data = self.data.on(str(learner.device))
         return Workshop(
             learner=learner,
-            trainer=settings.trainer,
+            trainer=self.trainer,
             solver=settings.solver,
             train=data.train,
             test=data.test,
@@ -152,7 +160,7 @@ class Setup:
             "samples": [len(part) for part in self.parts],
             "uplink": repr(self.algorithm.uplink.link),
             "downlink": repr(self.algorithm.downlink.link),
-            "trainer": self.settings.trainer.method(self.learner),
+            "trainer": self.trainer.method(self.learner),
             "teacher": {} if teacher is None else teacher.summary(),
         }
         if isinstance(self.learner, ConvexLearner):

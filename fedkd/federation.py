@@ -1,6 +1,6 @@
 """One federated run on one page.
 
-Every line of ``run`` is one stage of a round; each stage is a value in, a value out.
+Every line of ``play`` is one stage of a round; each stage is a value in, a value out.
 """
 
 from __future__ import annotations
@@ -42,17 +42,23 @@ class Federation:
 
 def run(federation: Federation, state: ServerState, rounds: int) -> Iterator[tuple[ServerState, RoundReport]]:
     """Go from a state to the end of round ``rounds`` and yield the state and the report after each round."""
-    algorithm, executor = federation.algorithm, federation.executor
     while state.round < rounds:
-        began = time.perf_counter()
-        cohort = federation.participation.draw(federation.clients, key(federation.seed, "participation", state.round))
-        refresh = partial(algorithm.refresh, state)
-        broadcast, state = algorithm.broadcast(state, cohort)
-        exchange = executor.exchange(broadcast, refresh)
-        names = federation.evaluation.names
-        admitted = admit(exchange, broadcast, federation.run, state.uplink.taken, len(names))
-        admitted.require(federation.quorum, broadcast.round)
-        state = algorithm.aggregate(state, admitted.updates, exchange.partial, admitted.missing)
-        seconds = time.perf_counter() - began
-        metrics = executor.evaluate(state.model) if federation.evaluation.due(state.round) else {}
-        yield state, report(broadcast, exchange, admitted, seconds, metrics, names)
+        state, told = play(federation, state)
+        yield state, told
+
+
+def play(federation: Federation, state: ServerState) -> tuple[ServerState, RoundReport]:
+    """One round; nothing of its messages is kept after it, so that the memory they lie in is free for the next."""
+    algorithm, executor = federation.algorithm, federation.executor
+    began = time.perf_counter()
+    cohort = federation.participation.draw(federation.clients, key(federation.seed, "participation", state.round))
+    refresh = partial(algorithm.refresh, state)
+    broadcast, state = algorithm.broadcast(state, cohort)
+    exchange = executor.exchange(broadcast, refresh)
+    names = federation.evaluation.names
+    admitted = admit(exchange, broadcast, federation.run, state.uplink.taken, len(names))
+    admitted.require(federation.quorum, broadcast.round)
+    state = algorithm.aggregate(state, admitted.updates, exchange.partial, admitted.missing)
+    seconds = time.perf_counter() - began
+    metrics = executor.evaluate(state.model) if federation.evaluation.due(state.round) else {}
+    return state, report(broadcast, exchange, admitted, seconds, metrics, names)

@@ -19,6 +19,7 @@ from fedkd.executors.placement import Seat, seat_rows
 from fedkd.federation import Federation, run
 from fedkd.records import Commentator, Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo, Timeline, read_manifest
 from fedkd.tasks.learner import NetworkLearner
+from fedkd.trial import Choice, choose, chosen_before
 from fedkd_compression import OperatorError, WireError
 
 if TYPE_CHECKING:
@@ -63,13 +64,15 @@ def execute(job: Job) -> Outcome:
     setup = build(job.settings, console.announce)
     kept = _kept(job)
     job.folder.mkdir(parents=True, exist_ok=True)
+    choice = _choice(job, setup)
+    setup = choice.setup
     state = setup.algorithm.start(setup.model) if kept is None else _resumed(job, setup, kept)
-    federation = setup.open(job.folder, job.values)
+    federation = setup.open(job.folder, choice.values)
     try:
         if kept is not None:
             federation.executor.restore(state.round, kept.clients)
         recorders: Sequence[Recorder] = (Jsonl(), Timeline(), Manifest(), console)
-        info = _info(job, setup, federation.executor.seats)
+        info = _info(job, setup, federation.executor.seats, choice.facts)
         console.show_workers(federation.executor.seats)
         for recorder in recorders:
             recorder.start(info)
@@ -87,6 +90,13 @@ def _done(job: Job) -> Outcome | None:
         return None
     message = f"{job.folder}: all {kept['rounds_done']} rounds are done; raise rounds to go on"
     return Outcome("finished", kept["rounds_done"], kept["seconds"], kept["model_sha256"], message)
+
+
+def _choice(job: Job, setup: Setup) -> Choice:
+    """The trainer that is found by trial, or was when the run that is resumed began."""
+    if job.settings.resume is None:
+        return choose(setup, job.values, job.folder, job.recorder.announce)
+    return chosen_before(setup, job.values, read_manifest(job.folder))
 
 
 def _loop(job: Job, setup: Setup, federation: Federation, state: ServerState, recorders: Sequence[Recorder]) -> Outcome:
@@ -143,7 +153,7 @@ def save_model(folder: Path, setup: Setup, model: Tensor) -> str:
     return hashlib.sha256(model.contiguous().numpy().tobytes()).hexdigest()
 
 
-def _info(job: Job, setup: Setup, seats: Sequence[Seat]) -> RunInfo:
+def _info(job: Job, setup: Setup, seats: Sequence[Seat], found: Mapping[str, object]) -> RunInfo:
     settings = job.settings
     return RunInfo(
         name=job.folder.name,
@@ -158,6 +168,7 @@ def _info(job: Job, setup: Setup, seats: Sequence[Seat]) -> RunInfo:
         label_counts=setup.label_counts,
         facts={
             **setup.facts(),
+            **found,
             "seed": settings.seed,
             "threads": settings.threads,
             "workers": seat_rows(seats),

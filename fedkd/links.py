@@ -17,19 +17,30 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import torch
+
 from fedkd.errors import ConfigurationError
-from fedkd_compression import Identity, Key, Named, Operator, OperatorError, compress, decompress
+from fedkd_compression import Identity, Key, Named, Operator, OperatorError, compress_in_pieces, decompress
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class Sent(NamedTuple):
-    """What sending gives: the bytes, the change [d] that they carry, the sender's new memory."""
+    """What sending gives: the bytes, the change [d] that they carry, the sender's new memory.
 
-    frame: bytes
+    Args:
+        pieces: of the frame; one may be the memory of the vector that was sent.
+    """
+
+    pieces: tuple[bytes | memoryview, ...]
     change: Tensor
     memory: Tensor | None
+
+    @property
+    def frame(self) -> bytes:
+        """The pieces joined."""
+        return b"".join(self.pieces)
 
 
 class Received(NamedTuple):
@@ -133,23 +144,28 @@ class Link:
     def send(self, x: Tensor, memory: Tensor | None, key: Key) -> Sent:
         """Compress x [d] against the sender's memory; ``memory`` None means that none was started."""
         if self.in_full(memory):
-            frames, _ = compress(Identity(), x[None], key)
+            frames, _ = compress_in_pieces(Identity(), x[None], key)
             return Sent(frames[0], x, x.clone())
         target = self._target(x, memory)
-        frames, decoded = compress(self.operator, target[None], key)
+        frames, decoded = compress_in_pieces(self.operator, target[None], key)
         change = decoded[0]
         if isinstance(self.memory, ErrorFeedback) and not self.operator.traits.lossless:
             return Sent(frames[0], change, target - change)
-        return Sent(frames[0], change, self.move(change, memory))
+        # What was compressed is not needed any more; a fresh vector of this size would be paged in first.
+        return Sent(frames[0], change, self.move(change, memory, target if target is not x else None))
 
-    def decode(self, frame: bytes | memoryview, memory: Tensor | None, key: Key, dim: int) -> Tensor:
+    def decode(
+        self, frame: bytes | memoryview, memory: Tensor | None, key: Key, dim: int, lent: bool = False
+    ) -> Tensor:
         """The decompressed change [d] that a frame carries; ``memory`` tells whether it came in full.
+
+        ``lent``: whether the change may lie in the frame's memory, which is then not to be written.
 
         Raises:
             WireError: the bytes are no frame of this link.
         """
         operator = Identity() if self.in_full(memory) else self.operator
-        return decompress(operator, [frame], key, dim)[0]
+        return decompress(operator, [frame], key, dim, lent=lent)[0]
 
     def apply(self, change: Tensor, memory: Tensor | None) -> Received:
         """The received vector and the memory after a change [d]: what either end of the link does."""
@@ -159,13 +175,13 @@ class Link:
         """The vector that a change [d] stands for: h + D where the link remembers, else D."""
         return change if memory is None or not self.remembers else memory + change
 
-    def move(self, change: Tensor, memory: Tensor | None) -> Tensor | None:
-        """The memory after a change [d]; None for a link that does not remember."""
+    def move(self, change: Tensor, memory: Tensor | None, out: Tensor | None = None) -> Tensor | None:
+        """The memory after a change [d], in ``out`` if given; None for a link that does not remember."""
         if not self.remembers:
             return None
         if memory is None:
             return change.clone() if self.in_full(memory) else change * self.rate
-        return memory.add(change, alpha=self.rate)
+        return torch.add(memory, change, alpha=self.rate, out=out)
 
     def receive(self, frame: bytes | memoryview, memory: Tensor | None, key: Key, dim: int) -> Received:
         """Decode a frame and apply it."""

@@ -60,12 +60,12 @@ class Message:
     samples: int = 0
     numbers: tuple[float, ...] = ()
 
-    def pack(self) -> bytes:
-        """The bytes that travel."""
+    def pack(self, frame: tuple[bytes | memoryview, ...] = ()) -> bytes:
+        """The bytes that travel; the frame may be given in pieces instead."""
         numbers = struct.pack(f"<{len(self.numbers)}f", *self.numbers)
         head = (MAGIC, VERSION, self.kind, self.run, self.round, self.client, self.memory, self.samples)
         checksum = zlib.crc32(_CHECKED.pack(*head, len(self.numbers)) + numbers)
-        return b"".join((_HEADER.pack(*head, len(self.numbers), checksum), numbers, self.frame))
+        return b"".join((_HEADER.pack(*head, len(self.numbers), checksum), numbers, self.frame, *frame))
 
     @staticmethod
     def unpack(data: bytes | memoryview) -> Message:

@@ -63,7 +63,7 @@ class Flat:
         return x
 
     def difference(self, x: Tensor) -> Tensor:
-        """x minus the parameters, as new vectors [..., d]: one pass."""
+        """X minus the parameters, as new vectors [..., d]: one pass."""
         change = x - self.buffer
         for place, view in self._turned:
             torch.sub(x[place].view(view.shape), view, out=change[place].view(view.shape))

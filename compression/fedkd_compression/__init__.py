@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from fedkd_compression.code import Code
 from fedkd_compression.codecs import StaticModel
-from fedkd_compression.compressor import compress, decompress, decompress_sum
+from fedkd_compression.compressor import compress, compress_in_pieces, decompress, decompress_sum
 from fedkd_compression.errors import OperatorError, WireError
+from fedkd_compression.kernels import use_threads
 from fedkd_compression.keys import Key
 from fedkd_compression.operators import (
     EDEN,
@@ -36,8 +37,8 @@ from fedkd_compression.operators import (
     TopK,
     Traits,
 )
-from fedkd_compression.sums import ExactSum
-from fedkd_compression.wire import Sizes, sizes
+from fedkd_compression.sums import ExactSum, exact_total
+from fedkd_compression.wire import Sizes, checksum, sizes
 from fedkd_compression.wrappers import Bucketed, BySize, Clipped, Coded, Compose, Induced, PerTensor, Rotated, Scaled
 
 __all__ = [
@@ -77,8 +78,12 @@ __all__ = [
     "TopK",
     "Traits",
     "WireError",
+    "checksum",
     "compress",
+    "compress_in_pieces",
     "decompress",
     "decompress_sum",
+    "exact_total",
     "sizes",
+    "use_threads",
 ]

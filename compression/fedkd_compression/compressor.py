@@ -10,7 +10,7 @@ import torch
 from fedkd_compression import framing, kernels
 from fedkd_compression.errors import OperatorError, WireError
 from fedkd_compression.framing import dtype_index
-from fedkd_compression.wire import FLOATS
+from fedkd_compression.wire import FLOATS, Pieces
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +41,17 @@ def compress(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], T
         >>> frames, received = compress(TopK(k=10), torch.randn(1, 1000), Key.of(0))
         >>> 8 * len(frames[0])     # bits sent
     """
+    pieces, received = compress_in_pieces(operator, rows, key)
+    return [b"".join(frame) for frame in pieces], received
+
+
+def compress_in_pieces(operator: Operator, rows: Tensor, key: Key) -> tuple[list[Pieces], Tensor]:
+    """``compress`` without its last copy: frames in pieces, some of which may be the memory of ``rows`` themselves.
+
+    Example:
+        >>> pieces, received = compress_in_pieces(Identity(), rows, Key.of(0))
+        >>> message = b"".join((header, *pieces[0]))
+    """
     work = _prepared(operator, rows, key)
     if not len(work):
         return [], rows
@@ -57,7 +68,12 @@ def compress(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], T
 
 
 def decompress(
-    operator: Operator, frames: Sequence[bytes | memoryview], key: Key, dim: int, device: torch.device | str = "cpu"
+    operator: Operator,
+    frames: Sequence[bytes | memoryview],
+    key: Key,
+    dim: int,
+    device: torch.device | str = "cpu",
+    lent: bool = False,
 ) -> Tensor:
     """The rows [n, dim] that ``compress`` returned, from their frames and the key.
 
@@ -67,6 +83,8 @@ def decompress(
         key: n rows.
         dim: dimension of the rows.
         device: where the rows are wanted; an operator that works anywhere decodes there.
+        lent: whether the rows may lie in the memory of the frames, which then must not change while they are used;
+            this saves a copy where frames are writable buffers and their values lie aligned.
 
     Raises:
         WireError: a frame is damaged, of another operator or dimension, or malformed; nothing else is raised for
@@ -77,9 +95,9 @@ def decompress(
     if not frames:
         return torch.empty(0, dim, device=device)
     if operator.traits.ragged and len(frames) > 1:
-        alone = [decompress(operator, [frame], key.row(i), dim, device) for i, frame in enumerate(frames)]
+        alone = [decompress(operator, [frame], key.row(i), dim, device, lent) for i, frame in enumerate(frames)]
         return torch.cat(alone)
-    code, dtype = framing.code(operator, frames, key, dim)
+    code, dtype = framing.code(operator, frames, key, dim, lent)
     there = code.map(lambda part: part.to(device)) if operator.traits.anywhere else code
     return _decoded(operator, there, key, dim).to(device=device, dtype=getattr(torch, FLOATS[dtype]))
 
@@ -120,8 +138,8 @@ def decompress_sum(
     return total
 
 
-def _one_by_one(operator: Operator, rows: Tensor, key: Key) -> tuple[list[bytes], Tensor]:
-    parts = [compress(operator, rows[i : i + 1], key.row(i)) for i in range(len(rows))]
+def _one_by_one(operator: Operator, rows: Tensor, key: Key) -> tuple[list[Pieces], Tensor]:
+    parts = [compress_in_pieces(operator, rows[i : i + 1], key.row(i)) for i in range(len(rows))]
     return [part[0][0] for part in parts], torch.cat([part[1] for part in parts])
 
 

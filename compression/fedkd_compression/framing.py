@@ -14,7 +14,7 @@ from fedkd_compression.code import Code
 from fedkd_compression.codecs import decode_positions, decode_symbols, encode_positions, encode_symbols
 from fedkd_compression.errors import OperatorError, WireError
 from fedkd_compression.operators.base import Operator, Part
-from fedkd_compression.wire import FLOATS, Frame
+from fedkd_compression.wire import FLOATS, Frame, Pieces
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,17 +27,21 @@ if TYPE_CHECKING:
 _FLOAT32 = FLOATS.index("float32")
 
 
-def frames(operator: Operator, code: Code, key: Key, dim: int, dtype: int) -> list[bytes]:
-    """One frame for each row of a code; ``dtype`` is that of the rows, as an index into FLOATS."""
+def frames(operator: Operator, code: Code, key: Key, dim: int, dtype: int) -> list[Pieces]:
+    """One frame for each row of a code, in pieces; ``dtype`` is that of the rows, as an index into FLOATS."""
     named, host = wire.fingerprint(operator), code.map(lambda part: part.detach().cpu())
     return [
-        wire.pack(Frame(named, dim, dtype, _body(host.row(i), Part(operator, key.row(i), dim))))
+        wire.pieces(Frame(named, dim, dtype, _body(host.row(i), Part(operator, key.row(i), dim))))
         for i in range(len(key.rows))
     ]
 
 
-def code(operator: Operator, data: Sequence[bytes | memoryview], key: Key, dim: int) -> tuple[Code, int]:
+def code(
+    operator: Operator, data: Sequence[bytes | memoryview], key: Key, dim: int, lent: bool = False
+) -> tuple[Code, int]:
     """The code of one frame a row, and the dtype of the rows as an index into FLOATS.
+
+    Its floats may be ``lent``: where that can be done they are then the frames' own memory.
 
     Raises:
         WireError: a frame is damaged, of another operator or dimension, or malformed.
@@ -45,7 +49,7 @@ def code(operator: Operator, data: Sequence[bytes | memoryview], key: Key, dim: 
     parsed = [_parsed(operator, frame, dim) for frame in data]
     if len({frame.dtype for frame in parsed}) > 1:
         raise WireError("frames: rows of one batch differ in dtype")
-    rows = [_code(frame.body, Part(operator, key.row(i), dim)) for i, frame in enumerate(parsed)]
+    rows = [_code(frame.body, Part(operator, key.row(i), dim), lent) for i, frame in enumerate(parsed)]
     return _stacked(rows), parsed[0].dtype
 
 
@@ -123,7 +127,7 @@ def _parsed(operator: Operator, data: bytes | memoryview, dim: int) -> Frame:
     return frame
 
 
-def _code(body: Body, part: Part) -> Code:
+def _code(body: Body, part: Part, lent: bool) -> Code:
     """The code of a body; nothing is read that is larger than the part's dimension allows."""
     length = part.dim * len(part.key.rows)
     body.check(length)
@@ -135,24 +139,26 @@ def _code(body: Body, part: Part) -> Code:
     if body.positions is not None:
         read_positions = decode_positions(body.positions.data, body.positions.count, most(length))
         positions = torch.from_numpy(read_positions)[None]
-    side, values = _floats(body.side, body.side_dtype), _floats(body.values, body.values_dtype)
-    return Code(symbols, positions, values, side, _children(body, part))
+    side, values = _floats(body.side, body.side_dtype, lent), _floats(body.values, body.values_dtype, lent)
+    return Code(symbols, positions, values, side, _children(body, part, lent))
 
 
-def _children(body: Body, part: Part) -> tuple[Code, ...]:
+def _children(body: Body, part: Part, lent: bool) -> tuple[Code, ...]:
     if not isinstance(body.children, Unread):
         return ()
     inner = part.operator.children(part.key, part.dim)
-    return tuple(_code(child, own) for child, own in zip(body.children.read(len(inner)), inner, strict=True))
+    return tuple(_code(child, own, lent) for child, own in zip(body.children.read(len(inner)), inner, strict=True))
 
 
-def _floats(stream: Stream | None, dtype: int) -> Tensor | None:
+def _floats(stream: Stream | None, dtype: int, lent: bool) -> Tensor | None:
     if stream is None:
         return None
     kind = getattr(torch, FLOATS[dtype])
     if stream.count == 0:
         return torch.empty(1, 0, dtype=kind)
-    return torch.from_numpy(stream.data.copy()).view(kind)[None]
+    # Torch takes no memory that may not be written to, and tensors lie aligned.
+    own = lent and stream.data.flags.writeable and stream.data.ctypes.data % kind.itemsize == 0
+    return torch.from_numpy(stream.data if own else stream.data.copy()).view(kind)[None]
 
 
 def _stacked(codes: list[Code]) -> Code:

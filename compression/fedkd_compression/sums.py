@@ -160,6 +160,41 @@ class ExactSum:
             raise OperatorError(f"ExactSum: {self.terms + count} terms exceed 2^18; sum fewer, and add their totals")
 
 
+def exact_total(rows: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """The sum of weights times rows, float64 [d]: the bits of ``ExactSum.total`` after all are added, in one pass.
+
+    Args:
+        rows: n > 0 of [d], float32 or float64, of any device; they are not stacked.
+        weights: n, finite.
+
+    Raises:
+        OperatorError: as ``ExactSum.add_rows``.
+
+    Example:
+        >>> exact_total([torch.tensor([1.0, 0.1]), torch.tensor([2.0, 0.2])], [1.0, 3.0])
+    """
+    if not rows or len(rows) > MOST or len(rows) != len(weights) or len({row.shape for row in rows}) > 1:
+        raise OperatorError(
+            f"exact_total: {len(rows)} rows with {len(weights)} weights; give 1 to 2^18 rows [d] and a weight for each"
+        )
+    kinds = {row.dtype for row in rows}
+    if not kinds <= {torch.float32, torch.float64}:
+        raise OperatorError(f"exact_total: rows of {', '.join(map(str, kinds))}; convert them to float32 or float64")
+    kind, shares = torch.float32 if kinds == {torch.float32} else torch.float64, np.array(weights, np.float64)
+    work = [row.detach().cpu().contiguous().to(kind).numpy() for row in rows]
+    out = np.empty(len(rows[0]))
+    if kernels.backend().exact_total(work, shares, out):
+        worst = max(range(len(rows)), key=lambda i: _reach(rows[i], weights[i]))
+        raise OperatorError(_refusal(rows[worst][None], torch.from_numpy(shares[worst : worst + 1])))
+    return torch.from_numpy(out)
+
+
+def _reach(row: Tensor, weight: float) -> float:
+    """The largest absolute term of a row; infinite where one is not finite."""
+    largest = float(row.abs().max()) * abs(weight)
+    return largest if math.isfinite(largest) else math.inf
+
+
 def _terms_of(data: bytes | memoryview, dim: int) -> int:
     """How many terms a packed sum says it has, after all checks but those of its limbs."""
     if len(data) < _HEADER:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fedkd_compression.operators.base import Operator
 
 MAGIC, VERSION = 0xFC, 1
+Part = bytes | memoryview
+Pieces = tuple[Part, ...]
 _PREFIX = struct.Struct("<BBH")
 _CHECKSUM = struct.Struct("<I")
 _FINGERPRINT = struct.Struct("<H")
@@ -81,11 +83,15 @@ def fingerprint(operator: Operator) -> int:
 
 def pack(frame: Frame) -> bytes:
     """The bytes of a frame."""
+    return b"".join(pieces(frame))
+
+
+def pieces(frame: Frame) -> Pieces:
+    """The bytes of a frame in pieces, the last of which may be the memory of its values: joining them is a copy."""
     prefix = _PREFIX.pack(MAGIC, VERSION, frame.dtype | flags_of(frame.body))
-    named = _FINGERPRINT.pack(frame.fingerprint) + varint.put(frame.dim)
-    out = bytearray().join((prefix, b"\0\0\0\0", named, *body.put(frame.body, frame.dim)))
-    _CHECKSUM.pack_into(out, _PREFIX.size, _checksum(out))
-    return bytes(out)
+    *small, last = _FINGERPRINT.pack(frame.fingerprint) + varint.put(frame.dim), *body.put(frame.body, frame.dim)
+    head = b"".join(small)
+    return prefix, _CHECKSUM.pack(_checksum(prefix, last, head)), head, last
 
 
 def unpack(data: bytes | memoryview) -> Frame:
@@ -95,7 +101,7 @@ def unpack(data: bytes | memoryview) -> Frame:
         WireError: too short, foreign, of another version, damaged, or malformed.
     """
     flags = _flags(data)
-    if _checksum(data) != _CHECKSUM.unpack_from(data, _PREFIX.size)[0]:
+    if _checksum(data[: _PREFIX.size], memoryview(data)[_START:]) != _CHECKSUM.unpack_from(data, _PREFIX.size)[0]:
         raise WireError(f"frame: {len(data)} bytes are damaged or cut off")
     return _frame(data, flags)
 
@@ -108,6 +114,11 @@ def sizes(frame: bytes | memoryview) -> Sizes:
     """
     side, rest = _frame(frame, _flags(frame)).body.measured()
     return Sizes(len(frame) - side - rest, side, rest)
+
+
+def checksum(data: Part, seed: int = 0) -> int:
+    """The 32-bit checksum of frames, of any bytes: some ten times as fast as a CRC."""
+    return kernels.backend().checksum(np.frombuffer(data, np.uint8), seed)
 
 
 def _frame(data: bytes | memoryview, flags: int) -> Frame:
@@ -128,6 +139,6 @@ def _flags(data: bytes | memoryview) -> int:
     return int(flags)
 
 
-def _checksum(data: bytes | bytearray | memoryview) -> int:
-    seed = int.from_bytes(data[: _PREFIX.size], "little")
-    return kernels.backend().checksum(np.frombuffer(data, np.uint8, offset=_START), seed)
+def _checksum(prefix: Part, last: Part, ahead: bytes = b"") -> int:
+    seed = int.from_bytes(prefix, "little")
+    return kernels.backend().checksum(np.frombuffer(last, np.uint8), seed, np.frombuffer(ahead, np.uint8))

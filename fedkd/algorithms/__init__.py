@@ -3,7 +3,8 @@
 from fedkd.algorithms.algorithm import Algorithm, Context, Row, ServerState, assemble
 from fedkd.algorithms.downlinks import Downlink, Receiver, StaleMemoryError
 from fedkd.algorithms.server_optimizers import Adam, Momentum, ServerOptimizer, Sgd, Yogi
-from fedkd.algorithms.uplinks import Partial, Uplink
+from fedkd.algorithms.totals import Partial
+from fedkd.algorithms.uplinks import Uplink
 
 __all__ = [
     "Adam",

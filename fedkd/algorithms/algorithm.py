@@ -10,12 +10,13 @@ from fedkd.algorithms.broadcast_model import BroadcastModel
 from fedkd.algorithms.broadcast_step import BroadcastStep
 from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver
 from fedkd.algorithms.server_optimizers import OptimizerState, ServerOptimizer
+from fedkd.algorithms.totals import Partial
 from fedkd.algorithms.unicast_model import UnicastModel
-from fedkd.algorithms.uplinks import MeanOfActive, MeanOfMemories, Partial, Uplink, UplinkState
+from fedkd.algorithms.uplinks import MeanOfActive, MeanOfMemories, Uplink, UplinkState
 from fedkd.errors import ConfigurationError
 from fedkd.links import Link
 from fedkd.messages import Broadcast, Message
-from fedkd_compression import ExactSum
+from fedkd_compression import ExactSum, exact_total
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,9 +130,11 @@ class Algorithm:
         counted = set(clients)
         downlink = self.downlink.acknowledge(state.downlink, clients)
         if partial is None:
-            partial, uplink = self.uplink.collect(uplink, replies)
+            totals, uplink = self.uplink.collect(uplink, replies)
+        else:
+            totals = partial.totals()
         share = len(clients) / max(len(clients) + len(missing), 1)
-        mean, uplink = self.uplink.mean(uplink, partial, clients, share)
+        mean, uplink = self.uplink.mean(uplink, totals, clients, share)
         uplink = replace(uplink, taken={**uplink.taken, **dict.fromkeys(clients, state.round + 1)})
         model, optimizer = state.model, state.optimizer
         if mean is not None:
@@ -154,6 +157,7 @@ class Algorithm:
             sent = link.send(model, memory, self.downlink.key(0))
             change = link.decode(sent.frame, memory, self.downlink.key(0), len(model))
             ExactSum.zeros(len(model)).add(change)
+            exact_total([change], [1.0])
 
     def receiver(self) -> Receiver:
         """A worker's end of the downlink."""

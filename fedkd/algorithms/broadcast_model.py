@@ -33,7 +33,7 @@ class BroadcastModel(Downlink):
         if self.link.in_full(state.memory):
             shared = self.full(model, version, round_)
             return Broadcast(round_, cohort, (shared,), {}), replace(state, version=version, memory=sent.memory)
-        shared = self.change(sent.frame, state.version, round_)
+        shared = self.change(sent, state.version, round_)
         unicast = self._catch_ups(state, round_, cohort)
         history = self.remember(state.history, shared) if self.link.remembers else ()
         after = replace(state, version=version, memory=sent.memory, history=history)

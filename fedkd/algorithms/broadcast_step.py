@@ -45,7 +45,7 @@ class BroadcastStep(Downlink):
     def step(self, state: DownlinkState, model: Tensor, step: Tensor, round_: int) -> tuple[Tensor, DownlinkState]:
         """Compress the step, move the server's model by what clients will decode, and keep the message."""
         sent = self.link.send(step, state.memory, self.key(round_))
-        message = self.change(sent.frame, state.version, round_)
+        message = self.change(sent, state.version, round_)
         after = replace(
             state,
             version=state.version + 1,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from fedkd.clients.store import ClientState
 from fedkd.keys import EVERYONE, key
-from fedkd.links import Link
+from fedkd.links import Link, Sent
 from fedkd.messages import Broadcast, Kind, Message
-from fedkd_compression import Identity, Key, compress
+from fedkd_compression import Identity, Key, compress_in_pieces
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,12 +89,12 @@ class Downlink(ABC):
 
     def full(self, vector: Tensor, version: int, round_: int, client: int = EVERYONE) -> bytes:
         """A message that carries a vector itself."""
-        frames, _ = compress(Identity(), vector[None], self.key(round_, client))
-        return Message(Kind.FULL, self.run, round_, client, version, frames[0]).pack()
+        frames, _ = compress_in_pieces(Identity(), vector[None], self.key(round_, client))
+        return Message(Kind.FULL, self.run, round_, client, version, b"").pack(frames[0])
 
-    def change(self, frame: bytes, version: int, round_: int, client: int = EVERYONE) -> bytes:
+    def change(self, sent: Sent, version: int, round_: int, client: int = EVERYONE) -> bytes:
         """A message that carries a change against a version."""
-        return Message(Kind.CHANGE, self.run, round_, client, version, frame).pack()
+        return Message(Kind.CHANGE, self.run, round_, client, version, b"").pack(sent.pieces)
 
     def restart(self, round_: int, client: int) -> bytes:
         """A message that tells a client to forget what it remembers."""

@@ -35,7 +35,7 @@ class UnicastModel(Downlink):
             if self.link.in_full(memory):
                 unicast[client] = (self.full(model, round_ + 1, round_, client),)
             else:
-                unicast[client] = (self.change(sent.frame, version, round_, client),)
+                unicast[client] = (self.change(sent, version, round_, client),)
         return Broadcast(round_, cohort, (), unicast), replace(state, pending=pending)
 
     def step(self, state: DownlinkState, model: Tensor, step: Tensor, round_: int) -> tuple[Tensor, DownlinkState]:

@@ -23,17 +23,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from fedkd.algorithms.abreast import cores
+from fedkd.algorithms.totals import Partial, Terms, Totals, totals_of
 from fedkd.keys import key
-from fedkd.links import Link
+from fedkd.links import Link, Received
 from fedkd.messages import Message
-from fedkd_compression import ExactSum, OperatorError, WireError
+from fedkd_compression import ExactSum
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-TOGETHER = 1 << 18
-"""Values of rows that are added in one pass."""
 
 
 @dataclass(frozen=True)
@@ -49,92 +47,6 @@ class UplinkState:
     taken: Mapping[int, int] = field(default_factory=dict)
     own: Mapping[int, Tensor | None] = field(default_factory=dict)
     mean: Tensor | None = None
-
-
-class Partial:
-    """What updates add up to; the order of addition leaves no trace.
-
-    Attributes:
-        total: sum of w_i (h_i + D_i) for PP1, of w_i D_i for PP2 [d].
-        ahead: the part of the latter that came in full, where memories start with their first vector; else None.
-    """
-
-    def __init__(self, total: ExactSum, ahead: ExactSum | None = None) -> None:
-        self.total, self.ahead = total, ahead
-
-    def add_ahead(self, change: Tensor, weight: float) -> None:
-        """Add what came in full."""
-        if self.ahead is None:
-            self.ahead = ExactSum.zeros(len(change))
-        self.ahead.add(change, weight)
-
-    def merge(self, other: Partial) -> None:
-        """Add what another has added up."""
-        self.total.merge(other.total)
-        if self.ahead is None or other.ahead is None:
-            self.ahead = self.ahead or other.ahead
-        else:
-            self.ahead.merge(other.ahead)
-
-    @staticmethod
-    def merged(partials: Sequence[Partial]) -> Partial | None:
-        """The first of them, with the others added; None of none."""
-        for other in partials[1:]:
-            partials[0].merge(other)
-        return partials[0] if partials else None
-
-    def pack(self) -> tuple[bytes, ...]:
-        """Its bytes, which check themselves."""
-        return tuple(part.pack() for part in (self.total, self.ahead) if part is not None)
-
-    @staticmethod
-    def unpack(parts: Sequence[bytes | memoryview], dim: int) -> Partial:
-        """Read it.
-
-        Raises:
-            WireError: damaged, of another dimension, or no sum at all.
-        """
-        if len(parts) not in (1, 2):
-            raise WireError(f"sum: {len(parts)} parts, not the one or two of a worker's clients")
-        return Partial(*(ExactSum.unpack(part, dim) for part in parts))
-
-
-class Rows:
-    """Rows on their way into a sum, several at a time: fewer calls, fewer passes over the limbs; the bits are the same.
-
-    An error names the client (OperatorError).
-    """
-
-    def __init__(self, total: ExactSum) -> None:
-        self._total, self._most = total, max(TOGETHER // max(total.dim, 1), 1)
-        self._rows: list[tuple[Message, Tensor, float]] = []
-
-    def __enter__(self) -> Rows:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._flush()
-
-    def add(self, reply: Message, row: Tensor, weight: float) -> None:
-        """Add weight * row [d] of a reply, now or with those that follow."""
-        self._rows.append((reply, row, weight))
-        if len(self._rows) == self._most:
-            self._flush()
-
-    def _flush(self) -> None:
-        rows, self._rows = self._rows, []
-        if len(rows) > 1:
-            try:
-                return self._total.add_rows(torch.stack([row for _, row, _ in rows]), [weight for *_, weight in rows])
-            except OperatorError:  # The sum is as it was; which client is it?
-                pass
-        for reply, row, weight in rows:
-            try:
-                self._total.add(row, weight)
-            except OperatorError as error:
-                raise OperatorError(f"client {reply.client}, round {reply.round}: {error}") from None
-        return None
 
 
 @dataclass(frozen=True)
@@ -166,12 +78,12 @@ class Uplink(ABC):
         """
 
     @abstractmethod
-    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
+    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Totals, UplinkState]:
         """Add all replies at the server, which keeps what it must remember of single clients."""
 
     @abstractmethod
     def mean(
-        self, state: UplinkState, partial: Partial, clients: Sequence[int], share: float
+        self, state: UplinkState, totals: Totals, clients: Sequence[int], share: float
     ) -> tuple[Tensor | None, UplinkState]:
         """G [d] in float64 from what the clients' updates add up to; None when there is nothing to average.
 
@@ -184,14 +96,19 @@ class Uplink(ABC):
         taken = {client: version for client, version in state.taken.items() if client not in clients}
         return replace(state, own=own, taken=taken)
 
+    @property
+    def threads(self) -> int:
+        """Threads that read replies: what is lossless is read in less time than it takes to start some."""
+        return 1 if self.link.operator.traits.lossless else cores()
+
     def nothing(self) -> Partial:
         """Of no updates."""
         return Partial(ExactSum.zeros(self.dim))
 
     def change(self, reply: Message, memory: Tensor | None) -> Tensor:
-        """D_i [d] of one reply."""
+        """D_i [d] of one reply, in whose memory it may lie: only to be read."""
         stream = key(self.seed, "uplink", reply.round, reply.client)
-        return self.link.decode(reply.frame, memory, stream, self.dim)
+        return self.link.decode(reply.frame, memory, stream, self.dim, lent=True)
 
 
 @dataclass(frozen=True)
@@ -203,26 +120,28 @@ class MeanOfActive(Uplink):
         received = self.link.received(self.change(reply, memory), memory)
         partial.total.add(received, self.weights[reply.client])
 
-    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
+    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Totals, UplinkState]:
         """Add against the server's own h_i, and move them."""
-        partial, own = self.nothing(), dict(state.own)
-        with Rows(partial.total) as rows:
-            for reply in replies:
-                memory = own.get(reply.client)
-                received, after = self.link.apply(self.change(reply, memory), memory)
-                rows.add(reply, received, self.weights[reply.client])
-                if self.link.remembers:
-                    own[reply.client] = after
-        return partial, replace(state, own=own)
+        terms, own = Terms(self.dim), dict(state.own)
+
+        def applied(reply: Message) -> Received:
+            memory = own.get(reply.client)
+            return self.link.apply(self.change(reply, memory), memory)
+
+        for reply, (received, after) in terms.of(replies, applied, self.threads):
+            terms.add(reply, received, self.weights[reply.client])
+            if self.link.remembers:
+                own[reply.client] = after
+        return totals_of(terms, Terms(self.dim), self.dim), replace(state, own=own)
 
     def mean(
-        self, state: UplinkState, partial: Partial, clients: Sequence[int], share: float
+        self, state: UplinkState, totals: Totals, clients: Sequence[int], share: float
     ) -> tuple[Tensor | None, UplinkState]:
         """G = sum of w_i (h_i + D_i) / sum of w_i."""
         if not clients:
             return None, state
         weight = sum(self.weights[client] for client in clients)
-        return partial.total.total().div_(weight), state
+        return totals.total.div_(weight), state
 
 
 @dataclass(frozen=True)
@@ -236,30 +155,32 @@ class MeanOfMemories(Uplink):
         if self.link.in_full(memory):
             partial.add_ahead(change, weight)
 
-    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Partial, UplinkState]:
+    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Totals, UplinkState]:
         """Add; a client that was heard before has a memory."""
-        partial, some, own = self.nothing(), torch.empty(0), dict(state.own)
-        with Rows(partial.total) as rows:
-            for reply in replies:
-                memory = own.get(reply.client, some) if reply.client in state.taken else None
-                change, weight = self.change(reply, memory), self.weights[reply.client]
-                rows.add(reply, change, weight)
-                if self.link.in_full(memory):
-                    partial.add_ahead(change, weight)
-                if self.volatile:
-                    own[reply.client] = self.link.move(change, memory)
-        return partial, replace(state, own=own)
+        terms, ahead, some, own = Terms(self.dim), Terms(self.dim), torch.empty(0), dict(state.own)
+
+        def against(reply: Message) -> Tensor | None:
+            return own.get(reply.client, some) if reply.client in state.taken else None
+
+        for reply, change in terms.of(replies, lambda reply: self.change(reply, against(reply)), self.threads):
+            memory, weight = against(reply), self.weights[reply.client]
+            terms.add(reply, change, weight)
+            if self.link.in_full(memory):
+                ahead.add(reply, change, weight)
+            if self.volatile:
+                own[reply.client] = self.link.move(change, memory)
+        return totals_of(terms, ahead, self.dim), replace(state, own=own)
 
     def mean(
-        self, state: UplinkState, partial: Partial, clients: Sequence[int], share: float
+        self, state: UplinkState, totals: Totals, clients: Sequence[int], share: float
     ) -> tuple[Tensor | None, UplinkState]:
         """G = h + sum of w_i D_i / (p share), h += rate * sum of w_i D_i, with weights that sum to one."""
         norm = sum(self.weights)
         memory = torch.zeros(self.dim, dtype=torch.float64) if state.mean is None else state.mean
-        total = partial.total.total().div_(norm)
+        total = totals.total.div_(norm)
         moved = memory.add(total, alpha=self.link.rate)
-        if partial.ahead is not None:
-            moved.add_(partial.ahead.total(), alpha=(1 - self.link.rate) / norm)
+        if totals.ahead is not None:
+            moved.add_(totals.ahead, alpha=(1 - self.link.rate) / norm)
         return memory.add(total, alpha=1 / (self.probability * (share or 1.0))), replace(state, mean=moved)
 
     def forget(self, state: UplinkState, clients: Collection[int]) -> UplinkState:

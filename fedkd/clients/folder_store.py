@@ -11,7 +11,6 @@ any instant leaves the state before the round or the one after it.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from fedkd.clients.slots import HEADS_BYTES, SLOTS, DamagedHeadError, Head, pack
 from fedkd.clients.store import ClientState
 from fedkd.clients.stores import Store, needed
 from fedkd.errors import ConfigurationError
+from fedkd_compression import checksum
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,7 @@ class FolderStore(Store):
         if vectors:
             self._shards.write(shard, [pack(heads, client)], offset)
             self._shards.write(shard, vectors, self._start(offset, slot))
-        heads[slot] = Head(round_, state.sent, state.received, *present, _crc(vectors))
+        heads[slot] = Head(round_, state.sent, state.received, *present, _checksum(vectors))
         self._shards.write(shard, [pack(heads, client)], offset)
 
     def commit(self, round_: int) -> None:
@@ -128,7 +128,7 @@ class FolderStore(Store):
         """Read the vectors of a slot, which lie end to end."""
         shard, offset = self._place(client)
         count = self._shards.read(shard, vectors, self._start(offset, slot)) if vectors else 0
-        if count != sum(map(len, vectors)) or _crc(vectors) != head.crc:
+        if count != sum(map(len, vectors)) or _checksum(vectors) != head.checksum:
             raise self._damage(client)
 
     def _damage(self, client: int) -> ConfigurationError:
@@ -149,8 +149,8 @@ def _bytes(vector: Tensor) -> memoryview:
     return vector.detach().cpu().contiguous().view(torch.uint8).numpy().data
 
 
-def _crc(vectors: list[memoryview]) -> int:
-    crc = 0
+def _checksum(vectors: list[memoryview]) -> int:
+    found = 0
     for vector in vectors:
-        crc = zlib.crc32(vector, crc)
-    return crc
+        found = checksum(vector, found)
+    return found

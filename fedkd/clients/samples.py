@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import torch
 
 from fedkd.tasks.base import Batch
 
@@ -31,6 +34,13 @@ class ClientSamples:
     def size(self) -> int:
         """How many samples the client has."""
         return len(self.part)
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """The samples of this client and then those of others of the same split, as if they were one client's."""
+        everyone = [self, *others]
+        teachers = [client.teacher for client in everyone if client.teacher is not None]
+        part = torch.cat([client.part for client in everyone])
+        return replace(self, part=part, teacher=torch.cat(teachers) if teachers else None)
 
     def take(self, order: Tensor) -> Batch:
         """Gather samples by their position in the part."""

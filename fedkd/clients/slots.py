@@ -1,7 +1,7 @@
 """The heads of a client's three slots: what says which states there are, and guards them.
 
-A head is round, sent, received (int64), which vectors are present (bit 0 uplink, bit 1 downlink), the crc32 of the
-vectors, and the crc32 of all this and the client's number. A head of zeros is an empty slot.
+A head is round, sent, received (int64), which vectors are present (bit 0 uplink, bit 1 downlink), the checksum of
+the vectors, and the crc32 of all this and the client's number. A head of zeros is an empty slot.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Head(NamedTuple):
     received: int
     uplink: bool
     downlink: bool
-    crc: int
+    checksum: int
 
 
 class DamagedHeadError(Exception):
@@ -50,7 +50,7 @@ def unpack(data: bytes, client: int) -> list[Head | None]:
 
 def _pack(head: Head, client: int) -> bytes:
     present = head.uplink | head.downlink << 1
-    body = _HEAD.pack(head.round, head.sent, head.received, present, head.crc)
+    body = _HEAD.pack(head.round, head.sent, head.received, present, head.checksum)
     return _CHECKED.pack(body, zlib.crc32(body, client))
 
 
@@ -58,5 +58,5 @@ def _unpack(part: bytes, client: int) -> Head:
     body, crc = _CHECKED.unpack(part)
     if zlib.crc32(body, client) != crc:
         raise DamagedHeadError
-    round_, sent, received, present, crc_vectors = _HEAD.unpack(body)
-    return Head(round_, sent, received, bool(present & 1), bool(present & 2), crc_vectors)
+    round_, sent, received, present, checksum = _HEAD.unpack(body)
+    return Head(round_, sent, received, bool(present & 1), bool(present & 2), checksum)

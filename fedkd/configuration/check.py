@@ -10,7 +10,7 @@ from fedkd.data import Folder, NaturalId
 from fedkd.errors import ConfigurationError
 from fedkd.executors import Auto, Mpi, mpi
 from fedkd.tasks import ConvexTask, Distillation, Foreign, ForeignData
-from fedkd.trainers import ForeignTrainer
+from fedkd.trainers import Batched, ForeignTrainer
 
 
 def check(settings: Settings) -> None:
@@ -25,6 +25,7 @@ def check(settings: Settings) -> None:
     settings.participation.check(settings.clients)
     _teaching(settings)
     _foreign(settings)
+    _batched(settings)
     _links(settings)
     _ranks(settings)
     if settings.resume is not None and not (Path(settings.resume) / "manifest.json").is_file():
@@ -87,6 +88,15 @@ def _foreign(settings: Settings) -> None:
             fit = "foreign" if foreign else other
             task = type(settings.task).__name__
             raise ConfigurationError(f"{name}: {type(value).__name__} does not fit task {task}; choose {name}={fit}")
+
+
+def _batched(settings: Settings) -> None:
+    """Only networks are trained many at a time."""
+    if isinstance(settings.trainer, Batched) and isinstance(settings.task, ConvexTask):
+        task = type(settings.task).__name__
+        raise ConfigurationError(
+            f"trainer: Batched trains networks, but {task} has closed forms; choose trainer=serial"
+        )
 
 
 def _links(settings: Settings) -> None:

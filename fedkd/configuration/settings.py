@@ -18,7 +18,7 @@ from fedkd.links import Link
 from fedkd.models import Model
 from fedkd.records import Console
 from fedkd.tasks import ConvexTask, Foreign, Task, Teacher
-from fedkd.trainers import ForeignTrainer, Serial, Solver
+from fedkd.trainers import Batched, Fastest, ForeignTrainer, Serial, Solver
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Settings:
     model: Model | None
     teacher: Teacher | None
     solver: Solver
-    trainer: Serial | ForeignTrainer
+    trainer: Serial | Batched | Fastest | ForeignTrainer
     algorithm: Row
     uplink: Link
     downlink: Link

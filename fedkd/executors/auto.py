@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +43,14 @@ class Auto(ExecutorChoice):
     def aside(self, work: Callable[[], bytes]) -> bytes:
         """As the one that fits."""
         return self._choice().aside(work)
+
+    def abreast(self, work: Callable[[str], bytes], cohort: int) -> list[bytes]:
+        """As the one that fits."""
+        return self._choice().abreast(work, cohort)
+
+    def densities(self) -> Sequence[ExecutorChoice]:
+        """Of the one that fits."""
+        return self._choice().densities()
 
     def _choice(self) -> ExecutorChoice:
         if launched():

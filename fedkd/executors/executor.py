@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from fedkd.algorithms import Partial
 from fedkd.clients import ClientState
 from fedkd.executors.parcels import Kind, Parcel
-from fedkd.executors.placement import Seat
+from fedkd.executors.placement import Seat, local_devices
 from fedkd.executors.worker import Reply, Worker
 from fedkd.messages import Broadcast
 from fedkd.records.report import Commentator, Outcome, Placement
@@ -208,3 +208,16 @@ class ExecutorChoice(ABC):
     def aside(self, work: Callable[[], bytes]) -> bytes:
         """Do work that trains before there are workers: here, unless the executor needs this process clean."""
         return work()
+
+    def abreast(self, work: Callable[[str], bytes], cohort: int) -> list[bytes]:
+        """Do work on the device of every worker at the same time, as workers of this process would; here there is one.
+
+        Args:
+            work: is given the device.
+            cohort: clients of the largest round.
+        """
+        return [self.aside(lambda: work(next(iter(local_devices()), "cpu")))]
+
+    def densities(self) -> Sequence[ExecutorChoice]:
+        """This choice with the numbers of workers on a GPU that may be tried; itself where it says how many."""
+        return [self]

@@ -17,11 +17,13 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
 from fedkd.errors import ConfigurationError
+from fedkd.executors.arenas import Arena
 from fedkd.executors.executor import ClientError
-from fedkd.executors.lines import Event, Hub, LineClosedError, SocketLine
+from fedkd.executors.lines import Event, Hub, LineClosedError, SocketLine, Ways
 from fedkd.executors.loop import failure
 from fedkd.executors.parcels import Kind, Parcel
 from fedkd.executors.placement import Seat
@@ -41,8 +43,18 @@ class Child:
     line: SocketLine
 
 
-def fork(work: Callable[[SocketLine], None], inherited: Sequence[SocketLine] = ()) -> Child:
-    """Start a process that does the work and ends; ``inherited`` lines are not its own, so it closes them."""
+def fork(
+    work: Callable[[SocketLine], None],
+    inherited: Sequence[SocketLine] = (),
+    ways: tuple[Ways | None, Ways | None] = (None, None),
+) -> Child:
+    """Start a process that does the work and ends.
+
+    Args:
+        work: is given its end of the line.
+        inherited: lines that are not its own, so it closes them.
+        ways: the shared memory beside the socket, as this end and the other see it.
+    """
     here, there = socket.socketpair()
     parent = os.getpid()
     sys.stdout.flush()
@@ -55,11 +67,11 @@ def fork(work: Callable[[SocketLine], None], inherited: Sequence[SocketLine] = (
             here.close()
             for line in inherited:
                 line.close()
-            _live(work, SocketLine(there), parent)
+            _live(work, SocketLine(there, ways[1]), parent)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, heard)
     there.close()
-    return Child(pid, SocketLine(here))
+    return Child(pid, SocketLine(here, ways[0]))
 
 
 def aside(work: Callable[[], bytes]) -> bytes:
@@ -69,13 +81,37 @@ def aside(work: Callable[[], bytes]) -> bytes:
         ConfigurationError: as the work does.
         ClientError: the work failed otherwise.
     """
-    child = fork(lambda line: _do(work, line))
+    return abreast([work])[0]
+
+
+def abreast(works: Sequence[Callable[[], bytes]]) -> list[bytes]:
+    """The results of several pieces of work, done at the same time by as many processes.
+
+    Raises:
+        ConfigurationError: as the first that fails does.
+        ClientError: one failed otherwise.
+    """
+    children: list[Child] = []
+    for work in works:
+        children.append(fork(partial(_do, work), [child.line for child in children]))
+    results: list[bytes] = []
+    try:
+        for child in children:
+            results.append(_result(child))
+    finally:
+        for child in children[len(results) + 1 :]:
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+        for child in children:
+            child.line.close()
+    return results
+
+
+def _result(child: Child) -> bytes:
     try:
         answer = child.line.receive()
     except LineClosedError:
-        raise ClientError(f"preparing: the process that trains a teacher {ending(child.pid)}") from None
-    finally:
-        child.line.close()
+        raise ClientError(f"preparing: the process that prepares the run {ending(child.pid)}") from None
     os.waitpid(child.pid, 0)
     if answer.kind is Kind.READY:
         return bytes(answer.parts[0])
@@ -91,6 +127,7 @@ class ForkHub(Hub):
     def __init__(self, seats: Sequence[Seat], enter: Enter) -> None:
         self._seats, self._enter = seats, enter
         self._children: dict[int, Child] = {}
+        self._down = Arena(len(seats))
         self._selector = selectors.DefaultSelector()
         for seat in seats:
             self.replace(seat.rank)
@@ -120,8 +157,11 @@ class ForkHub(Hub):
 
     def replace(self, worker: int) -> bool:
         """Fork once more."""
-        seat = self._seats[worker]
-        child = fork(lambda line: self._enter(seat, line), [other.line for other in self._children.values()])
+        seat, up = self._seats[worker], Arena()
+        self._down.forget(worker)
+        ways = Ways(self._down, worker, up, 0), Ways(up, 0, self._down, worker)
+        others = [other.line for other in self._children.values()]
+        child = fork(lambda line: self._enter(seat, line), others, ways)
         self._children[worker] = child
         self._selector.register(child.line, selectors.EVENT_READ, worker)
         return True

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import socket
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
 
-from fedkd.executors.parcels import FIXED, Parcel, read_head, tables_size
+from fedkd.executors.arenas import LINE, Arena, Place
+from fedkd.executors.parcels import FIXED, Parcel, parts_count, read_head, tables_size
 from fedkd.executors.placement import Seat
 
 SMALL = 1 << 15
 """Bytes of the parts up to which a parcel is copied into one piece: cheaper than a call for each part."""
+
+_PLACE = struct.Struct("<iq")
+_HERE = Place(-1, 0)
 
 
 class LineClosedError(Exception):
@@ -76,20 +82,40 @@ class Hub(ABC):
         """Let the workers go; those that do not go by themselves are ended."""
 
 
-class SocketLine(Line):
-    """A line over a connected stream socket."""
+class Ways(NamedTuple):
+    """Shared memory beside a socket, as one of its ends sees it.
 
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
+    Args:
+        out: where this end writes large parts for the other, which is its reader ``there``.
+        into: where it finds those of the other; it is its reader ``here``.
+    """
+
+    out: Arena
+    there: int
+    into: Arena
+    here: int
+
+
+class SocketLine(Line):
+    """A line over a connected stream socket; between processes of one host large parts go through shared memory.
+
+    There each head is followed by the place of every part, 12 bytes: its number, or -1 where the part follows on the
+    socket, and its first byte.
+    """
+
+    def __init__(self, end: socket.socket, ways: Ways | None = None) -> None:
+        self._end, self._ways = end, ways
 
     def fileno(self) -> int:
         """For ``selectors``."""
         return self._end.fileno()
 
     def send(self, parcel: Parcel) -> None:
-        """Head and small parts in one call, large parts as they lie in memory."""
-        pieces: tuple[bytes | memoryview, ...] = (parcel.head(), *parcel.parts)
-        if parcel.size <= SMALL:
+        """Head and small parts in one call, large parts as they lie in memory, or into the shared one."""
+        places = [self._put(part) for part in parcel.parts] if self._ways else []
+        head = parcel.head() + b"".join(_PLACE.pack(*(place or _HERE)) for place in places)
+        pieces = (head, *(part for part, place in zip_longest(parcel.parts, places) if place is None))
+        if sum(map(len, pieces)) <= SMALL:
             pieces = (b"".join(pieces),)
         try:
             for piece in pieces:
@@ -98,18 +124,32 @@ class SocketLine(Line):
             raise LineClosedError(str(error)) from None
 
     def receive(self) -> Parcel:
-        """Read the head, then each part into a buffer of its size."""
+        """Read the head, then each part into a buffer of its size, or where it lies."""
         fixed = self._read(FIXED)
-        head = read_head(bytes(fixed) + bytes(self._read(tables_size(fixed))))
-        return head.filled(tuple(self._read(size) for size in head.sizes))
+        tables, places = tables_size(fixed), _PLACE.size * parts_count(fixed) if self._ways else 0
+        rest = self._read(tables + places)
+        head = read_head(bytes(fixed) + bytes(rest[:tables]))
+        where = _PLACE.iter_unpack(rest[tables:])
+        return head.filled(tuple(self._part(size, next(where, _HERE)) for size in head.sizes))
+
+    def _put(self, part: bytes | memoryview) -> Place | None:
+        """Into the shared memory, if it is large and there is room."""
+        assert self._ways is not None
+        return self._ways.out.put(part, self._ways.there) if len(part) > SMALL else None
+
+    def _part(self, size: int, where: tuple[int, int]) -> memoryview:
+        if self._ways is None or where[0] == _HERE.number:
+            return self._read(size)
+        return self._ways.into.view(Place(*where), size, self._ways.here)
 
     def close(self) -> None:
-        """Close this end."""
+        """Close this end, and let go of the shared memory; parts that came through it stay."""
         self._end.close()
+        self._ways = None
 
     def _read(self, size: int) -> memoryview:
-        # Unlike a bytearray it is not filled with zeros first.
-        rest = buffer = np.empty(size, np.uint8).data
+        # Unlike a bytearray it is not filled with zeros first. It ends as parts in shared memory do.
+        rest = buffer = np.empty(size + -size % LINE, np.uint8).data[-size % LINE :]
         while rest:
             try:
                 count = self._end.recv_into(rest)

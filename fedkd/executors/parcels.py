@@ -121,6 +121,11 @@ def tables_size(fixed: bytes | memoryview) -> int:
     return 8 * int(numbers + parts)
 
 
+def parts_count(fixed: bytes | memoryview) -> int:
+    """Parts of the parcel whose head begins so, as ``tables_size`` has found it to be one."""
+    return int(_FIXED.unpack_from(fixed)[6])
+
+
 def read_head(head: bytes | memoryview) -> Head:
     """A parcel's head from its bytes; any bytes give a head or WireError."""
     tables = tables_size(head)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from fedkd.errors import ConfigurationError
@@ -15,6 +16,9 @@ from fedkd.executors.lines import Line
 from fedkd.executors.loop import enter
 from fedkd.executors.placement import Seat, local_devices, place, worker_count
 from fedkd.executors.pool import Pool
+
+DENSITIES = (1, 2, 4)
+"""Workers on a GPU that are tried."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +40,27 @@ class Processes(ExecutorChoice):
     def start(self, site: Site) -> Executor:
         """Fork the workers."""
         site.rehearse()
-        devices = local_devices()
-        count = worker_count(self.workers, devices, self.workers_per_gpu, cores(), site.cohort)
-        host = socket.gethostname()
-        seats = place([host] * count, {host: devices}, self.workers_per_gpu)
+        seats = self._seats(site.cohort)
         return Pool(forks.ForkHub(seats, lambda seat, line: self._enter(site, seat, line)), site)
 
     def aside(self, work: Callable[[], bytes]) -> bytes:
         """In a process of its own: workers must be forked from one that has never trained."""
         return forks.aside(work)
+
+    def abreast(self, work: Callable[[str], bytes], cohort: int) -> list[bytes]:
+        """In as many processes as there will be workers."""
+        return forks.abreast([partial(work, seat.device) for seat in self._seats(cohort)])
+
+    def densities(self) -> Sequence[ExecutorChoice]:
+        """Several processes on a GPU hide each other's gaps."""
+        if (self.workers, self.workers_per_gpu) != ("auto", "auto") or not local_devices():
+            return [self]
+        return [replace(self, workers_per_gpu=number) for number in DENSITIES]
+
+    def _seats(self, cohort: int) -> tuple[Seat, ...]:
+        devices, host = local_devices(), socket.gethostname()
+        count = worker_count(self.workers, devices, self.workers_per_gpu, cores(), cohort)
+        return place([host] * count, {host: devices}, self.workers_per_gpu)
 
     def _enter(self, site: Site, seat: Seat, line: Line) -> None:
         enter(lambda: site.make_worker(seat.device), line)

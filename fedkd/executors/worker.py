@@ -101,6 +101,15 @@ class Workshop:
     seed: int
     run: int
 
+    def pupil(self, round_: int, client: int, x: Tensor) -> Pupil:
+        """A client that has received the model x [d], with its samples, what its teacher says of them, and its key."""
+        x, logits = x.to(self.learner.device), None
+        if self.logits is not None:
+            self.learner.load(x)
+            logits = self.logits(client).to(x.device)
+        samples = ClientSamples(self.train, torch.from_numpy(self.parts[client]), logits)
+        return Pupil(x, samples, key(self.seed, "train", round_, client))
+
 
 class Worker:
     """Trains the clients that it is given, and evaluates.
@@ -177,17 +186,8 @@ class Worker:
         return Arrived(client, x, state)
 
     def _train(self, round_: int, arrived: Sequence[Arrived]) -> list[Update]:
-        pupils = [self._pupil(round_, client, x) for client, x, _ in arrived]
+        pupils = [self.workshop.pupil(round_, client, x) for client, x, _ in arrived]
         return self.workshop.trainer.train(self.workshop.learner, self.workshop.solver, pupils)
-
-    def _pupil(self, round_: int, client: int, x: Tensor) -> Pupil:
-        shop = self.workshop
-        x, logits = x.to(shop.learner.device), None
-        if shop.logits is not None:
-            shop.learner.load(x)
-            logits = shop.logits(client).to(x.device)
-        samples = ClientSamples(shop.train, torch.from_numpy(shop.parts[client]), logits)
-        return Pupil(x, samples, key(shop.seed, "train", round_, client))
 
     def _reply(self, round_: int, arrived: Arrived, update: Update, trained: float, shared: float) -> Reply:
         began, shop = time.perf_counter(), self.workshop
@@ -198,20 +198,19 @@ class Worker:
         self.store.put(client, round_, after)
         return Reply(client, data, trained, shared + time.perf_counter() - began, sizes)
 
-    def _send(self, vector: Tensor, state: ClientState, message: Message) -> tuple[Message, ClientState]:
+    def _send(self, vector: Tensor, state: ClientState, message: Message) -> tuple[bytes, ClientState]:
         """The message with the update's frame, and the client's state after it."""
         shop = self.workshop
         sent = shop.uplink.send(vector, state.uplink, key(shop.seed, "uplink", message.round, message.client))
-        filled = replace(message, memory=state.sent, frame=sent.frame)
-        return filled, replace(state, uplink=sent.memory, sent=message.round + 1)
+        data = replace(message, memory=state.sent).pack(sent.pieces)
+        return data, replace(state, uplink=sent.memory, sent=message.round + 1)
 
-    def _delivered(self, message: Message, before: ClientState) -> tuple[bytes, Sizes | None]:
+    def _delivered(self, message: bytes, before: ClientState) -> tuple[bytes, Sizes | None]:
         """The message as it leaves; where this worker adds, it is taken here and a receipt leaves."""
-        data = message.pack()
         if self._adder is None:
-            return data, None
+            return message, None
         if self._partial is None:
             self._partial = self._adder.nothing()
-        arrived = Message.unpack(data)
+        arrived = Message.unpack(message)
         self._adder.add(self._partial, arrived, before.uplink if self._adder.link.remembers else None)
-        return replace(message, frame=b"").pack(), arrived.split()
+        return replace(arrived, frame=b"").pack(), arrived.split()

@@ -96,10 +96,15 @@ class NetworkLearner(Learner):
     Args:
         module: keeps no buffers; its parameters become views of ``flat``.
         task: gives the loss.
+
+    Attributes:
+        kept: what a trainer keeps from one call to the next, as long as the learner lives: buffers, timings, nothing
+            that a result depends on.
     """
 
     def __init__(self, module: nn.Module, task: Task) -> None:
         self.module, self.task = module, task
+        self.kept: object = None
         convolutions = any(isinstance(part, torch.nn.Conv2d) for part in module.modules())
         self.flat = vectors.bind(module, convolutions and _on_cpu(module))
         self.names = tuple(name for name, _ in module.named_parameters())

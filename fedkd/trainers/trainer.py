@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +19,9 @@ class Samples(Protocol):
     @property
     def size(self) -> int:
         """How many there are."""
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """The samples of this client and then those of others, as if they were one client's."""
 
     def take(self, order: Tensor) -> Batch:
         """Gather samples by their position [m] in the client's own order."""

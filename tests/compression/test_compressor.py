@@ -16,6 +16,7 @@ from fedkd_compression import (
     TopK,
     WireError,
     compress,
+    compress_in_pieces,
     decompress,
     sizes,
 )
@@ -158,3 +159,53 @@ def test_a_frame_may_be_part_of_a_larger_buffer(start):
     part = whole[start : start + len(frame)]
     assert torch.equal(decompress(SubtractiveDither(step=1.0), [part], KEY, 500), received)
     assert sizes(part) == sizes(frame)
+
+
+@pytest.mark.parametrize("operator", ANY_DIM, ids=repr)
+def test_pieces_joined_are_the_frame(operator):
+    rows = _row(1000)
+    (pieces,), received = compress_in_pieces(operator, rows, KEY)
+    (frame,), expected = compress(operator, rows, KEY)
+    assert b"".join(pieces) == frame
+    assert torch.equal(received, expected)
+
+
+def test_the_last_piece_of_an_identity_is_the_row():
+    rows = _row(1000)
+    (pieces,), _ = compress_in_pieces(Identity(), rows, KEY)
+    assert torch.frombuffer(pieces[-1], dtype=torch.float32).data_ptr() == rows.data_ptr()
+
+
+def _lent(start, writable=True):
+    """A frame that begins so many bytes after an aligned one, and its row, decoded where it lies if that can be."""
+    (frame,), _ = compress(Identity(), _row(1000), KEY)
+    buffer = bytearray(64 + start) + bytearray(frame)
+    at = memoryview(buffer if writable else bytes(buffer))[64 + start :]
+    return buffer, decompress(Identity(), [at], KEY, 1000, lent=True)
+
+
+def test_lent_values_are_the_memory_of_the_frame_where_they_lie_aligned():
+    shared = []
+    for start in range(4):
+        buffer, row = _lent(start)
+        assert torch.equal(row, _row(1000))
+        begin = torch.frombuffer(buffer, dtype=torch.uint8).data_ptr()
+        shared.append(begin <= row.data_ptr() < begin + len(buffer))
+    assert shared.count(True) == 1
+    assert not decompress(Identity(), [bytes(buffer[64 + 3 :])], KEY, 1000).data_ptr() % 4
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_what_may_not_be_written_is_copied(start):
+    _, row = _lent(start, writable=False)
+    row[0, 0] = 7.0
+    assert torch.equal(row[:, 1:], _row(1000)[:, 1:])
+
+
+def test_nothing_is_lent_unless_asked_for():
+    (frame,), _ = compress(Identity(), _row(1000), KEY)
+    for start in range(4):
+        buffer = bytearray(start) + bytearray(frame)
+        row = decompress(Identity(), [memoryview(buffer)[start:]], KEY, 1000)
+        buffer[:] = bytes(len(buffer))
+        assert torch.equal(row, _row(1000))

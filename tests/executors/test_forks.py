@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fedkd.errors import ConfigurationError
 from fedkd.executors import ClientError, forks
-from fedkd.executors.forks import ForkHub, aside, fork
+from fedkd.executors.forks import ForkHub, abreast, aside, fork
 from fedkd.executors.lines import SocketLine
 from fedkd.executors.loop import enter
 from fedkd.executors.parcels import Kind, Parcel
@@ -22,7 +23,9 @@ from fedkd.executors.placement import Seat
 
 PATIENCE = 10.0
 DESCRIPTORS = Path("/proc/self/fd")
-SIGKILL, LEAVE, BREAK, STAY = range(1, 5)
+LARGE = 300_000
+"""Bytes of a part that goes through shared memory."""
+SIGKILL, LEAVE, BREAK, STAY, ECHO, WRITE = range(1, 7)
 """What an order's round asks for; 0 is answered with the worker's process, seat and sockets."""
 
 linux = pytest.mark.skipif(not DESCRIPTORS.exists(), reason="descriptors are listed by /proc")
@@ -44,6 +47,14 @@ def work(seat: Seat, line: SocketLine) -> None:
     while (order := line.receive()).kind is not Kind.STOP:
         if order.round == SIGKILL:
             os.kill(os.getpid(), signal.SIGKILL)
+        if order.round == WRITE:  # Killed when a part is written and nothing of it is told.
+            ways = line._ways
+            assert ways is not None
+            assert ways.out.put(bytes(LARGE)) is not None
+            os.kill(os.getpid(), signal.SIGKILL)
+        if order.round == ECHO:
+            line.send(order)
+            continue
         if order.round == LEAVE:
             return
         if order.round == BREAK:
@@ -198,6 +209,45 @@ def test_aside_gives_what_the_work_gives_and_keeps_this_process_as_it_was() -> N
     assert not done
 
 
+def test_abreast_does_all_at_the_same_time_in_processes_of_their_own() -> None:
+    ends = [os.pipe() for _ in range(3)]
+
+    def work(number: int) -> bytes:
+        # Each waits for a word of the one before, the first for the last: one after another they would wait forever.
+        os.write(ends[number][1], b"!")
+        os.read(ends[number - 1][0], 1)
+        return f"{number} {os.getpid()}".encode()
+
+    results = [result.split() for result in abreast([partial(work, number) for number in range(3)])]
+    for end in sum(ends, ()):
+        os.close(end)
+    assert [int(number) for number, _ in results] == [0, 1, 2]
+    assert len({pid for _, pid in results}) == 3
+
+
+def test_abreast_ends_all_when_one_fails() -> None:
+    read, write = os.pipe()
+
+    def sleeps() -> bytes:
+        os.write(write, str(os.getpid()).encode())
+        time.sleep(600)
+        return b""
+
+    def fails() -> bytes:
+        pid = os.read(read, 20)
+        os.write(write, pid)
+        raise ValueError("odd")
+
+    before = sockets()
+    with pytest.raises(ClientError, match="^preparing: ValueError: odd$"):
+        abreast([lambda: b"first", fails, sleeps])
+    assert sockets() == before
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(os.read(read, 20)), 0)
+    os.close(read)
+    os.close(write)
+
+
 def _raising(error: BaseException) -> Callable[[], bytes]:
     def train() -> bytes:
         raise error
@@ -221,3 +271,34 @@ def test_aside_tells_what_went_wrong(work: Callable[[], bytes], kind: type[Excep
     assert sockets() == before
     if "ValueError" in message:
         assert ", in train" in error.value.trace  # type: ignore[attr-defined]
+
+
+def echoed(hub: ForkHub, worker: int, part: bytes) -> memoryview:
+    """The part as a worker gives it back."""
+    hub.send(worker, Parcel(Kind.TRAIN, ECHO, parts=(part,)))
+    event = hub.wait()
+    assert event.worker == worker
+    assert event.parcel is not None
+    (came,) = event.parcel.parts
+    assert isinstance(came, memoryview)
+    return came
+
+
+def test_large_parts_go_to_all_workers_and_come_back_round_after_round() -> None:
+    with started(2) as hub:
+        for round_ in range(5):
+            part = bytes([round_]) * LARGE
+            came = [echoed(hub, worker, part) for worker in (0, 1, 0)]
+            assert all(view == part for view in came)
+
+
+def test_what_a_worker_sent_outlives_it_and_its_replacement_begins_with_all_the_room() -> None:
+    with started(2) as hub:
+        before = echoed(hub, 0, b"a" * LARGE)
+        for way in (WRITE, SIGKILL):
+            hub.send(0, Parcel(Kind.TRAIN, way))
+            assert hub.wait() == (0, None, "was killed by signal 9")
+            assert hub.replace(0)
+            assert echoed(hub, 0, b"b" * LARGE) == b"b" * LARGE
+        assert echoed(hub, 1, b"c" * LARGE) == b"c" * LARGE
+        assert before == b"a" * LARGE

@@ -7,15 +7,19 @@ import socket
 from collections.abc import Iterator
 from threading import Thread
 
+import numpy as np
 import pytest
 
-from fedkd.executors.lines import LineClosedError, SocketLine
+from fedkd.executors.arenas import LINE, Arena
+from fedkd.executors.lines import SMALL, LineClosedError, SocketLine, Ways
 from fedkd.executors.parcels import FIXED, Kind, Parcel
 
 Ends = tuple[SocketLine, SocketLine]
 PATIENCE = 10.0
 LARGE = 3_000_001
 """Bytes; no socket's buffer holds so many."""
+ROOM = 10 * SMALL
+"""Bytes of the shared memory."""
 
 
 @pytest.fixture
@@ -25,6 +29,19 @@ def ends() -> Iterator[Ends]:
         end.settimeout(PATIENCE)
     here, there = map(SocketLine, sockets)
     yield here, there
+    here.close()
+    there.close()
+
+
+@pytest.fixture
+def shared() -> Iterator[tuple[SocketLine, SocketLine, Arena]]:
+    """Ends with shared memory beside the socket; the last is where the first writes."""
+    sockets, down, up = socket.socketpair(), Arena(2, capacity=ROOM), Arena(capacity=ROOM)
+    for end in sockets:
+        end.settimeout(PATIENCE)
+    here = SocketLine(sockets[0], Ways(down, 1, up, 0))
+    there = SocketLine(sockets[1], Ways(up, 0, down, 1))
+    yield here, there, down
     here.close()
     there.close()
 
@@ -91,3 +108,42 @@ def test_own_end_closed_is_told_too(ends: Ends) -> None:
         here.receive()
     with pytest.raises(LineClosedError):
         here.send(Parcel(Kind.STOP))
+
+
+def test_large_parts_go_through_shared_memory_and_nothing_of_them_through_the_socket(
+    shared: tuple[SocketLine, SocketLine, Arena],
+) -> None:
+    here, there, _ = shared
+    large = [os.urandom(3 * SMALL), b"small", memoryview(os.urandom(2 * SMALL + 1)), b""]
+    sent = [Parcel(Kind.ROUND, 1, parts=tuple(large)), Parcel(Kind.TRAIN, 2, 3, (0.25,)), Parcel(Kind.STOP)]
+    for parcel in sent:
+        here.send(parcel)  # Nobody reads: a socket would not hold them.
+    came = [there.receive() for _ in sent]
+    assert list(map(plain, came)) == list(map(plain, sent))
+    assert (np.frombuffer(came[0].parts[2], "u1").ctypes.data + 2 * SMALL + 1) % LINE == 0
+    there.send(Parcel(Kind.REPLY, parts=(large[0],)))
+    assert bytes(here.receive().parts[0]) == large[0]
+
+
+def test_parcels_wait_in_shared_memory_until_it_is_full_and_then_come_over_the_socket(
+    shared: tuple[SocketLine, SocketLine, Arena],
+) -> None:
+    here, there, arena = shared
+    sent = [Parcel(Kind.REPLY, i, parts=(os.urandom(4 * SMALL), os.urandom(SMALL + 1))) for i in range(6)]
+    sent.append(Parcel(Kind.REPLY, 6, parts=(os.urandom(ROOM + 1),)))
+    sender = Thread(target=lambda: [here.send(parcel) for parcel in sent])
+    sender.start()
+    came = [there.receive() for _ in sent]
+    sender.join()
+    assert list(map(plain, came)) == list(map(plain, sent))
+    assert arena.put(bytes(4 * SMALL)) is None
+    del came
+    assert arena.put(bytes(4 * SMALL)) is not None
+
+
+def test_a_part_from_the_socket_ends_as_one_in_shared_memory_does(ends: Ends) -> None:
+    here, there = ends
+    here.send(Parcel(Kind.REPLY, parts=(bytes(1001),)))
+    part = np.frombuffer(there.receive().parts[0], "u1")
+    assert len(part) == 1001
+    assert (part.ctypes.data + 1001) % 16 == 0

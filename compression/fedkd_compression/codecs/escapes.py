@@ -13,7 +13,7 @@ from fedkd_compression import kernels
 from fedkd_compression.codecs import folding, rice, varint
 from fedkd_compression.codecs.survey import NONE
 from fedkd_compression.errors import WireError
-from fedkd_compression.kernels.portable.counts import OTHERS
+from fedkd_compression.kernels.portable.counts import CELLS, OTHERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from fedkd_compression.arrays import Octets, Symbols
     from fedkd_compression.codecs.survey import Survey
     from fedkd_compression.codecs.tables import Tables
+
+_ALL_OTHERS = (np.arange(CELLS) != OTHERS).astype(np.uint8)[None]
+"""Every cell is covered but that of the escapes."""
 
 
 def plan(survey: Survey, tables: Tables, number: int) -> tuple[int, int]:
@@ -57,9 +60,9 @@ def filled(symbols: NDArray[np.int8], escapes: Symbols) -> Symbols:
     Raises:
         WireError: there are more of one than of the other.
     """
-    where = np.flatnonzero(symbols == -OTHERS)
+    where = kernels.backend().outside(symbols, NONE, _ALL_OTHERS, len(escapes) + 1)
     if len(where) != len(escapes):
-        raise WireError(f"frame: {len(escapes)} escapes for {len(where)} places")
+        raise WireError(f"frame: {len(escapes)} escapes for {'fewer' if len(where) < len(escapes) else 'more'} places")
     narrow = len(escapes) == 0 or -OTHERS <= int(escapes.min()) <= int(escapes.max()) < OTHERS
     out: Symbols = symbols if narrow else symbols.astype(np.int32)
     out[where] = escapes

@@ -101,3 +101,19 @@ def use(name: Name) -> Iterator[None]:
         yield
     finally:
         _chosen.reset(token)
+
+
+@contextmanager
+def use_threads(count: int) -> Iterator[None]:
+    """Share large inputs of the CPU's compiled kernels among so many threads, inside a ``with`` block.
+
+    Otherwise they use as many as torch. Results are the same bits for any number.
+
+    Example:
+        >>> with use_threads(8):
+        ...     total = exact_total(rows, weights)
+    """
+    from fedkd_compression.kernels.compiled import compiler
+
+    with compiler.use_threads(count):
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ class Backend(Protocol):
     def peaks(self, rows: Floats) -> NDArray[np.float64]: ...  # noqa: D102
     def all_finite(self, rows: Floats) -> bool: ...  # noqa: D102
     def exact_add(self, rows: Floats, weights: NDArray[np.float64], limbs: NDArray[np.float64]) -> int: ...  # noqa: D102
+    def exact_total(self, rows: Sequence[Floats], weights: NDArray[np.float64], out: NDArray[np.float64]) -> int: ...  # noqa: D102
     def largest(self, magnitudes: Unsigned, count: int) -> Counts: ...  # noqa: D102
 
     def dither_encode(self, rows: Floats, steps: Floats, keys: Keys, symbols: Symbols) -> Floats: ...  # noqa: D102
@@ -39,7 +41,7 @@ class Backend(Protocol):
     ) -> NDArray[np.float64]: ...
     def dead_zone_decode(self, symbols: Symbols, steps: Floats, offsets: Floats) -> Floats: ...  # noqa: D102
 
-    def checksum(self, data: Octets, seed: int) -> int: ...  # noqa: D102
+    def checksum(self, data: Octets, seed: int, ahead: Octets = ...) -> int: ...  # noqa: D102
     def pack(self, values: Unsigned, width: int) -> Octets: ...  # noqa: D102
     def unpack(self, data: Octets, count: int, width: int) -> Words: ...  # noqa: D102
     def unary_pack(self, values: Words) -> Octets: ...  # noqa: D102

@@ -192,6 +192,9 @@ def test_checksum(size):
     assert _same("checksum", data, 7) != _same("checksum", data, 8)
     if size > 4:
         _same("checksum", data[1:], 7)
+        for ahead in (0, 1, 4, 255, 256, 257, 1000):
+            some = _generator().integers(0, 256, ahead).astype(np.uint8)
+            assert _same("checksum", data[1:], 7, some) == compiled.checksum(np.concatenate((some, data[1:])), 7)
 
 
 def test_the_checksum_sees_every_bit_and_the_length():

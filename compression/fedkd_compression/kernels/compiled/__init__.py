@@ -6,7 +6,7 @@ from fedkd_compression.kernels.compiled.bits import grades_put, grades_take, pac
 from fedkd_compression.kernels.compiled.checksum import checksum
 from fedkd_compression.kernels.compiled.counts import cheapest, count, narrowed, outside, spent, summary
 from fedkd_compression.kernels.compiled.dead_zone import dead_zone_decode, dead_zone_encode
-from fedkd_compression.kernels.compiled.exact import exact_add
+from fedkd_compression.kernels.compiled.exact import exact_add, exact_total
 from fedkd_compression.kernels.compiled.rans import rans_decode, rans_encode
 from fedkd_compression.kernels.compiled.reductions import all_finite, dots, peaks, squares
 from fedkd_compression.kernels.compiled.rotation import hadamard
@@ -34,6 +34,7 @@ __all__ = [
     "dots",
     "entries_of",
     "exact_add",
+    "exact_total",
     "fitted",
     "grades_put",
     "grades_take",

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedkd_compression.kernels.compiled.compiler import compiled
-from fedkd_compression.kernels.portable.checksum import LANES
+from fedkd_compression.kernels.compiled.lent import addresses, lent
+from fedkd_compression.kernels.portable.checksum import LANES, NOTHING
 
 if TYPE_CHECKING:
     from fedkd_compression.arrays import Octets, Words
 
 
 u32 = np.uint32
+_BLOCK = 4 * LANES
 
 
 @compiled
@@ -23,11 +25,15 @@ def _mixed(lane: np.uint32, block: np.uint32) -> np.uint32:
 
 
 @compiled
-def _checksum(words: Words, tail: Words, size: int, seed: int) -> int:
+def _checksum(start: Words, at: np.uint64, blocks: int, tail: Words, size: int, seed: int) -> int:
+    """Of the words at the start, of blocks that lie at an address, aligned or not, and of those at the end."""
     lanes = np.empty(64, np.uint32)
     for j in range(64):
         lanes[j] = u32(u32(j + 1) * u32(0xC2B2AE3D))
-    for i in range(words.size // 64):
+    for j in range(start.size):
+        lanes[j & 63] = _mixed(lanes[j & 63], start[j])
+    words = lent(at, blocks * 64, start)
+    for i in range(blocks):
         for j in range(64):
             lanes[j] = _mixed(lanes[j], words[np.uintp(i * 64 + j)])
     for j in range(tail.size):
@@ -43,13 +49,20 @@ def _checksum(words: Words, tail: Words, size: int, seed: int) -> int:
     return int(total ^ total >> u32(16))
 
 
-def checksum(data: Octets, seed: int) -> int:
-    """The checksum of bytes and a 32-bit seed."""
-    whole = len(data) // (4 * LANES) * 4 * LANES
-    head = data[:whole].view(np.uint32)
-    tail = np.zeros(4 * LANES if whole < len(data) else 0, np.uint8)
-    tail[: len(data) - whole] = data[whole:]
-    head = head if head.flags.aligned else head.copy()
-    # Frames are read-only when they arrive: one compiled form serves both ends.
-    head.flags.writeable = False
-    return int(_checksum(head, tail.view(np.uint32), len(data), seed))
+def checksum(data: Octets, seed: int, ahead: Octets = NOTHING) -> int:
+    """The checksum of bytes and a 32-bit seed; some bytes may lie ahead of the others, elsewhere."""
+    # The first blocks are put together, so that the others lie as they are.
+    taken = min(-len(ahead) % _BLOCK, len(data))
+    blocks = (len(data) - taken) // _BLOCK
+    rest = taken + blocks * _BLOCK
+    start, tail = _padded(ahead, data[:taken]), _padded(data[rest:])
+    (at,) = addresses([data[taken:]])
+    return int(_checksum(start, at, blocks, tail, len(ahead) + len(data), seed))
+
+
+def _padded(*parts: Octets) -> Words:
+    """Bytes one after the other as words, with zeros up to whole blocks."""
+    size = sum(map(len, parts))
+    out = np.zeros(-(-size // _BLOCK) * _BLOCK, np.uint8)
+    np.concatenate(parts, out=out[:size])
+    return out.view(np.uint32)

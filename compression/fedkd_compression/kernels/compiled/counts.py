@@ -35,16 +35,29 @@ def narrowed(symbols: Symbols) -> NDArray[np.int8]:
 
 
 @compiled
+def _place(symbols: NDArray[np.int8], contexts: Octets | None, i: np.uintp) -> np.uintp:
+    """Where the counter of a symbol is."""
+    if contexts is None:
+        return word(u8(symbols[i]))
+    return word(u8(symbols[i])) << word(4) | word(contexts[i]) & word(15)
+
+
+@compiled
 def _count(first: int, last: int, symbols: NDArray[np.int8], contexts: Octets | None, piece: int, out: Words) -> None:
     # Four copies of the counters, for equal neighbours would wait for each other.
     for item in range(first, last):
         begin, end = item * piece, min(item * piece + piece, symbols.size)
-        copies = out[item]
-        for i in range(begin, end):
-            at = word(u8(symbols[word(i)]))
-            if contexts is not None:
-                at = at << word(4) | word(contexts[word(i)]) & word(15)
-            copies[word(i) & word(3), at] += u32(1)
+        one, two, three, four = out[item, 0], out[item, 1], out[item, 2], out[item, 3]
+        i, whole = word(begin), word(end - (end - begin) % 4)
+        while i < whole:
+            one[_place(symbols, contexts, i)] += u32(1)
+            two[_place(symbols, contexts, i + word(1))] += u32(1)
+            three[_place(symbols, contexts, i + word(2))] += u32(1)
+            four[_place(symbols, contexts, i + word(3))] += u32(1)
+            i += word(4)
+        while i < word(end):
+            one[_place(symbols, contexts, i)] += u32(1)
+            i += word(1)
 
 
 @compiled

@@ -94,24 +94,29 @@ def squares(rows: Floats) -> NDArray[np.float64]:
 
 
 @compiled
-def _peaks(
-    first: int, last: int, chunks: int, bits: Unsigned, magnitude: np.unsignedinteger[Any], out: Unsigned
-) -> None:
-    # Narrowed to the words' own type at each step: only then does the loop become vector instructions.
-    word = out.dtype.type
+def peak(bits: Unsigned) -> np.unsignedinteger[Any]:
+    """The largest absolute value of floats, as its bits, which are ordered as the values are."""
+    word = bits.dtype.type
+    magnitude, most = word(word(~word(0)) >> word(1)), word(0)
+    # By index, compared and narrowed to the words' own type at each step: only so do vector instructions come of it.
+    for j in range(bits.size):
+        value = word(bits[j] & magnitude)
+        most = value if value > most else most
+    return most
+
+
+@compiled
+def _peaks(first: int, last: int, chunks: int, bits: Unsigned, out: Unsigned) -> None:
     for item in range(first, last):
         row, start, stop = chunk_of(item, chunks, bits.shape[1])
-        most = word(0)
-        for value in bits[row, start:stop]:
-            most = max(most, word(value & magnitude))
-        out[row, item - row * chunks] = most
+        out[row, item - row * chunks] = peak(bits[row, start:stop])
 
 
 def _peak_bits(rows: Floats) -> Unsigned:
-    """The largest absolute value of each row as its bits, which are ordered as the values are."""
-    word, sign = (np.uint32, 0x7FFFFFFF) if rows.dtype == np.float32 else (np.uint64, 0x7FFFFFFFFFFFFFFF)
+    """The largest absolute value of each row as its bits."""
+    word = np.uint32 if rows.dtype == np.float32 else np.uint64
     out: Unsigned = np.zeros((len(rows), -(-rows.shape[1] // CHUNK)), word)
-    over_chunks(_peaks, *rows.shape, rows.view(word), word(sign), out)
+    over_chunks(_peaks, *rows.shape, rows.view(word), out)
     most: Unsigned = out.max(axis=1, initial=0)
     return most
 

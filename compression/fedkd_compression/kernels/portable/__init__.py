@@ -6,7 +6,7 @@ from fedkd_compression.kernels.portable.bits import grades_put, grades_take, pac
 from fedkd_compression.kernels.portable.checksum import checksum
 from fedkd_compression.kernels.portable.counts import cheapest, count, narrowed, outside, spent, summary
 from fedkd_compression.kernels.portable.dead_zone import dead_zone_decode, dead_zone_encode
-from fedkd_compression.kernels.portable.exact import exact_add
+from fedkd_compression.kernels.portable.exact import exact_add, exact_total
 from fedkd_compression.kernels.portable.rans import rans_decode, rans_encode
 from fedkd_compression.kernels.portable.reductions import all_finite, dots, peaks, squares
 from fedkd_compression.kernels.portable.rotation import hadamard
@@ -34,6 +34,7 @@ __all__ = [
     "dots",
     "entries_of",
     "exact_add",
+    "exact_total",
     "fitted",
     "grades_put",
     "grades_take",

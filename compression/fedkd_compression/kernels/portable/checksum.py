@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fedkd_compression.arrays import Octets, Words
 
 LANES = 64
+NOTHING = np.empty(0, np.uint8)
+"""No bytes."""
 _P1, _P2, _P3 = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D)
 
 
@@ -39,8 +41,9 @@ def merged(lanes: Words, size: int, seed: int) -> int:
     return total ^ total >> 16
 
 
-def checksum(data: Octets, seed: int) -> int:
-    """The checksum of bytes [m] and a 32-bit seed."""
+def checksum(data: Octets, seed: int, ahead: Octets = NOTHING) -> int:
+    """The checksum of bytes [m] and a 32-bit seed; some bytes may lie ahead of the others, elsewhere."""
+    data = np.concatenate((ahead, data))
     padded = np.zeros(-(-len(data) // (4 * LANES)) * 4 * LANES, np.uint8)
     padded[: len(data)] = data
     lanes = started()

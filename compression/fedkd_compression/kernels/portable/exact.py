@@ -18,6 +18,7 @@ What is left at last, at most u_3/2 = 2^-74 of each term, is dropped: it depends
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,4 +54,15 @@ def exact_add(rows: Floats, weights: NDArray[np.float64], limbs: NDArray[np.floa
             piece = (rest + shift) - shift
             limb += piece
             rest -= piece
+    return left_out
+
+
+def exact_total(rows: Sequence[Floats], weights: NDArray[np.float64], out: NDArray[np.float64]) -> int:
+    """Into ``out`` [d] the exact sum of weights [n] times rows, n of [d] and one dtype; how many terms were left out.
+
+    The limbs are added from the coarsest.
+    """
+    limbs = np.zeros((3, len(out)))
+    left_out = sum(exact_add(row[None], weights[i : i + 1], limbs) for i, row in enumerate(rows))
+    out[:] = (limbs[0] + limbs[1]) + limbs[2]
     return left_out

@@ -1,0 +1,161 @@
+"""How a learner's clients are trained together: settled once, kept with the learner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import torch
+
+from fedkd.trainers.batched.bench import Bench
+from fedkd.trainers.batched.capacity import capacity, halved
+from fedkd.trainers.batched.cohort import Cohort
+from fedkd.trainers.batched.layered import Layered
+from fedkd.trainers.batched.recording import Record, cuda_graphs
+from fedkd.trainers.batched.ways import Precision, Vectorised, Way, closed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fedkd.tasks.learner import NetworkLearner
+    from fedkd.trainers.batched.plan import Member
+    from fedkd.trainers.solvers import Solver
+
+Convolutions = Literal["auto", "grouped", "unfold"]
+Kind = Literal["auto", "grouped", "unfold", "fused", "vmap"]
+"""A way in a word: that of convolutions where there are some; "auto" is still to be found."""
+
+MOST = 1024
+"""Clients at once, however few bytes they take."""
+LARGER = 4
+"""A group so many times as large as the one in which convolutions were timed has them timed again."""
+
+
+class Terms(NamedTuple):
+    """What a configuration asks of a team; the same words as ``Batched``."""
+
+    batch_size: int
+    clients: int | Literal["auto"]
+    convolutions: Convolutions
+    graph: bool
+    precision: Precision
+
+
+class Team:
+    """Trains groups of one learner's clients with one solver, and remembers how.
+
+    Args:
+        learner: whose network it is; every call takes it again, so that nothing here keeps it alive.
+    """
+
+    def __init__(self, learner: NetworkLearner, solver: Solver, terms: Terms) -> None:
+        self.solver, self.terms = solver, terms
+        self.size: int | None = None if terms.clients == "auto" else terms.clients
+        self.kind: Kind = _kind(learner, terms)
+        self.recording = _recording(learner, terms)
+        self._stream: torch.cuda.Stream | None = None
+        if learner.device.type == "cuda":
+            self._stream = torch.cuda.Stream(learner.device)  # type: ignore[no-untyped-call]
+        self._chooses = self.kind == "auto"
+        self._width = self._timed = 0
+        self._bench: Bench | None = None
+
+    def size_for(self, learner: NetworkLearner, members: Sequence[Member]) -> int:
+        """How many of these clients, or of fewer, are trained at once; the first are the most work."""
+        width = max((len(order) for order in members[0].orders), default=0)
+        width = min(width, self.terms.batch_size or width)
+        if len(members) == 1:
+            return 1
+        if self.size is None or (self.terms.clients == "auto" and width > self._width):
+            self._bench, self._width = None, width
+            vector = learner.dim * learner.dtype.itemsize
+            self.size = capacity(learner.device, MOST, vector, lambda count: self._try(learner, members[:count]))
+        return self.size
+
+    def train(self, learner: NetworkLearner, members: Sequence[Member]) -> tuple[Tensor, list[tuple[float, ...]]]:
+        """The updates [K, d] of a group, and what its clients report."""
+        cohort = Cohort(learner, members, self.terms.batch_size)
+        received = _received(members)
+        if self._chooses and len(members) > LARGER * self._timed:
+            self._settle(learner, cohort, received)
+        bench = self._ready(learner, len(members))
+        return bench.train(cohort, received), cohort.reports(learner)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """On a GPU: a stream of its own, which alone can be recorded, after and before all that is outside."""
+        if self._stream is None:
+            yield
+            return
+        outside = torch.cuda.current_stream(self._stream.device)
+        self._stream.wait_stream(outside)
+        with torch.cuda.stream(self._stream):
+            yield
+        outside.wait_stream(self._stream)
+
+    def halve(self, count: int) -> None:
+        """So many clients did not fit: give back all memory, and take half as many from now on."""
+        self._bench = None
+        self.size = halved(count)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _ready(self, learner: NetworkLearner, count: int) -> Bench:
+        """A bench for so many clients: the one that is there, if it is large enough."""
+        if self._bench is None or self._bench.capacity < count:
+            self._bench = None
+            self._bench = self._make(learner, count, self.kind, cuda_graphs() if self.recording == "graph" else None)
+        return self._bench
+
+    def _make(self, learner: NetworkLearner, count: int, kind: Kind, record: Record | None) -> Bench:
+        layered = Layered.of(learner) if kind == "fused" else None
+        way: Way = layered or Vectorised(learner, kind in ("unfold", "auto"), self.terms.precision)
+        return Bench(learner, self.solver, count, way, record)
+
+    def _try(self, learner: NetworkLearner, members: Sequence[Member]) -> None:
+        """One step of a few clients, by autograd, in the way that takes most memory."""
+        bench = self._make(learner, len(members), "vmap" if self.kind == "fused" else self.kind, None)
+        bench.train(Cohort(learner, members, self.terms.batch_size), _received(members), steps=1)
+
+    def _settle(self, learner: NetworkLearner, cohort: Cohort, received: Tensor) -> None:
+        """Time a step of this group with either kind of convolution; what is best may change as groups grow."""
+        self._bench, self._timed = None, len(received)
+
+        def seconds(kind: Kind) -> float:
+            bench = self._make(learner, len(received), kind, None)
+            timings = [_timed(lambda: bench.train(cohort, received, steps=1), learner.device) for _ in range(3)]
+            return min(timings[1:])
+
+        self.kind = "grouped" if seconds("grouped") < seconds("unfold") else "unfold"
+
+
+def _received(members: Sequence[Member]) -> Tensor:
+    return torch.stack([member.pupil.x for member in members])
+
+
+def _kind(learner: NetworkLearner, terms: Terms) -> Kind:
+    if terms.precision == "float32" and Layered.of(learner) is not None:
+        return "fused"
+    convolves = any(isinstance(part, torch.nn.Conv2d) for part in learner.module.modules())
+    return terms.convolutions if convolves else "vmap"
+
+
+def _recording(learner: NetworkLearner, terms: Terms) -> str:
+    """Whether steps are recorded, and why not."""
+    if not terms.graph:
+        return "no graph"
+    if learner.device.type != "cuda":
+        return f"no graph ({learner.device.type})"
+    return "graph" if closed(learner.task) else "no graph (the task has no gradient in closed form)"
+
+
+def _timed(run: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    began = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
