@@ -34,6 +34,7 @@ COMMON = (
     "executor=processes",
     "participation=fixed",
     "task=supervised",
+    "trainer=serial",
     "trainer.epochs=1",
     "trainer.batch_size=20",
     "solver.learning_rate=0.05",

@@ -14,6 +14,7 @@ algorithm with Identity links is plain SGD, bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -143,16 +144,25 @@ class Link:
 
     def send(self, x: Tensor, memory: Tensor | None, key: Key) -> Sent:
         """Compress x [d] against the sender's memory; ``memory`` None means that none was started."""
+        return self.send_rows(x[None], None if memory is None else memory[None], key)[0]
+
+    def send_rows(self, x: Tensor, memory: Tensor | None, key: Key) -> list[Sent]:
+        """``send`` for the vectors of several senders at once, on the device where they are: the same bytes.
+
+        Args:
+            x: [K, d].
+            memory: of all senders [K, d], or None: none of them has started one.
+            key: K rows.
+        """
         if self.in_full(memory):
-            frames, _ = compress_in_pieces(Identity(), x[None], key)
-            return Sent(frames[0], x, x.clone())
+            frames, change = compress_in_pieces(Identity(), x, key)
+            return _each(frames, change, x.clone())
         target = self._target(x, memory)
-        frames, decoded = compress_in_pieces(self.operator, target[None], key)
-        change = decoded[0]
+        frames, change = compress_in_pieces(self.operator, target, key)
         if isinstance(self.memory, ErrorFeedback) and not self.operator.traits.lossless:
-            return Sent(frames[0], change, target - change)
+            return _each(frames, change, target - change)
         # What was compressed is not needed any more; a fresh vector of this size would be paged in first.
-        return Sent(frames[0], change, self.move(change, memory, target if target is not x else None))
+        return _each(frames, change, self.move(change, memory, target if target is not x else None))
 
     def decode(
         self, frame: bytes | memoryview, memory: Tensor | None, key: Key, dim: int, lent: bool = False
@@ -197,6 +207,11 @@ class Link:
         if isinstance(self.memory, ErrorFeedback):
             return x.add(memory, alpha=self.memory.weight)
         return x - memory
+
+
+def _each(frames: Sequence[tuple[bytes | memoryview, ...]], change: Tensor, memory: Tensor | None) -> list[Sent]:
+    memories = [None] * len(frames) if memory is None else list(memory)
+    return [Sent(*parts) for parts in zip(frames, change, memories, strict=True)]
 
 
 def _rate(operator: Operator, rate: float | str, dim: int) -> float:

@@ -6,7 +6,7 @@ import torch
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.links import ErrorFeedback, Link, NoMemory, Shift
-from fedkd_compression import QSGD, Identity, RandK, SubtractiveDither, TopK, WireError
+from fedkd_compression import QSGD, Identity, Key, RandK, SubtractiveDither, TopK, WireError
 
 DIM = 50
 X = torch.linspace(-2, 3, DIM)
@@ -81,3 +81,22 @@ def test_another_link_refuses_the_bytes():
     sent = Link(DITHER, NoMemory()).send(X, None, key(0, "uplink"))
     with pytest.raises(WireError):
         Link(QSGD(levels=1, norm="l2"), NoMemory()).decode(sent.frame, None, key(0, "uplink"), DIM)
+
+
+@pytest.mark.parametrize("memory", [NoMemory(), Shift(0.4, "zero"), Shift(0.4, "first"), ErrorFeedback(0.5)], ids=repr)
+@pytest.mark.parametrize("operator", [Identity(), DITHER, TopK(k=5, fraction=None)], ids=repr)
+def test_vectors_sent_together_are_those_sent_alone(operator, memory):
+    link = Link(operator, memory)
+    x, memories = torch.stack([X, X.flip(0), 2 * X]), None
+    alone = [None] * 3
+    for k in range(3):
+        keys = [key(0, "uplink", k, client) for client in range(3)]
+        together = link.send_rows(x, memories, Key.stack(keys))
+        sent = [link.send(x[i], alone[i], keys[i]) for i in range(3)]
+        for one, other in zip(together, sent, strict=True):
+            assert one.frame == other.frame
+            assert torch.equal(one.change, other.change)
+            assert (one.memory is None) == (other.memory is None)
+            assert one.memory is None or torch.equal(one.memory, other.memory)
+        alone = [one.memory for one in sent]
+        memories = None if alone[0] is None else torch.stack([one.memory for one in together])

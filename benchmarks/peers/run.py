@@ -99,7 +99,7 @@ def _variables(row: Row) -> dict[str, str]:
 
 
 def _watched(process: subprocess.Popen[bytes]) -> float:
-    """The most memory of a row in MiB, until it ends; when it takes too long, or this process is stopped, it is ended."""
+    """The most memory of a row in MiB, until it ends; one that takes too long, or is stopped with us, is ended."""
     most, end = 0.0, time.monotonic() + LIMIT
     try:
         while process.poll() is None and time.monotonic() < end:

@@ -18,10 +18,10 @@ import torch
 from fedkd.algorithms import Partial, Receiver, Uplink
 from fedkd.clients import ClientSamples, ClientState, Store
 from fedkd.keys import key
-from fedkd.links import Link
+from fedkd.links import Link, Sent
 from fedkd.messages import Kind, Message
 from fedkd.trainers.trainer import Pupil, Update
-from fedkd_compression import Sizes
+from fedkd_compression import Key, Sizes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,10 +153,13 @@ class Worker:
         arrived = [self._receive(round_, order) for order in orders]
         received = time.perf_counter()
         updates = self._train(round_, arrived)
-        trained = (time.perf_counter() - received) / len(orders)
-        shared = (self._seconds_heard + received - began) / len(orders)
+        trained = time.perf_counter()
+        sent = self._send(round_, arrived, updates)
+        told = [self._reply(round_, *of) for of in zip(arrived, updates, sent, strict=True)]
+        link = self._seconds_heard + received - began + time.perf_counter() - trained
         self._seconds_heard = 0.0
-        return [self._reply(round_, *of, trained, shared) for of in zip(arrived, updates, strict=True)]
+        each = (trained - received) / len(orders), link / len(orders)
+        return [Reply(one.client, data, *each, sizes) for one, (data, sizes) in zip(arrived, told, strict=True)]
 
     def summed(self) -> Partial | None:
         """What this round's updates of this worker's clients add up to; None without any."""
@@ -189,21 +192,28 @@ class Worker:
         pupils = [self.workshop.pupil(round_, client, x) for client, x, _ in arrived]
         return self.workshop.trainer.train(self.workshop.learner, self.workshop.solver, pupils)
 
-    def _reply(self, round_: int, arrived: Arrived, update: Update, trained: float, shared: float) -> Reply:
-        began, shop = time.perf_counter(), self.workshop
-        client, _, state = arrived
-        blank = Message(Kind.REPLY, shop.run, round_, client, 0, b"", len(shop.parts[client]), update.numbers)
-        message, after = self._send(update.vector.cpu(), state, blank)
-        data, sizes = self._delivered(message, state)
-        self.store.put(client, round_, after)
-        return Reply(client, data, trained, shared + time.perf_counter() - began, sizes)
+    def _send(self, round_: int, arrived: Sequence[Arrived], updates: Sequence[Update]) -> list[Sent]:
+        """Every update against its client's memory; those that are alike in having one are compressed together."""
+        sent: dict[int, Sent] = {}
+        for started in (False, True):
+            some = [place for place, one in enumerate(arrived) if (one.state.uplink is not None) is started]
+            if some:
+                x = _rows([updates[place].vector for place in some])
+                memories = [arrived[place].state.uplink for place in some]
+                memory = _rows([memory.to(x.device) for memory in memories if memory is not None]) if started else None
+                streams = [key(self.workshop.seed, "uplink", round_, arrived[place].client) for place in some]
+                sent |= zip(some, self.workshop.uplink.send_rows(x, memory, Key.stack(streams)), strict=True)
+        return [sent[place] for place in range(len(arrived))]
 
-    def _send(self, vector: Tensor, state: ClientState, message: Message) -> tuple[bytes, ClientState]:
-        """The message with the update's frame, and the client's state after it."""
-        shop = self.workshop
-        sent = shop.uplink.send(vector, state.uplink, key(shop.seed, "uplink", message.round, message.client))
-        data = replace(message, memory=state.sent).pack(sent.pieces)
-        return data, replace(state, uplink=sent.memory, sent=message.round + 1)
+    def _reply(self, round_: int, arrived: Arrived, update: Update, sent: Sent) -> tuple[bytes, Sizes | None]:
+        """The message as it leaves, and the client's state after it into the store."""
+        client, _, state = arrived
+        samples, run = len(self.workshop.parts[client]), self.workshop.run
+        message = Message(Kind.REPLY, run, round_, client, state.sent, b"", samples, update.numbers)
+        told = self._delivered(message.pack(sent.pieces), state)
+        memory = None if sent.memory is None else sent.memory.cpu()
+        self.store.put(client, round_, replace(state, uplink=memory, sent=round_ + 1))
+        return told
 
     def _delivered(self, message: bytes, before: ClientState) -> tuple[bytes, Sizes | None]:
         """The message as it leaves; where this worker adds, it is taken here and a receipt leaves."""
@@ -214,3 +224,8 @@ class Worker:
         arrived = Message.unpack(message)
         self._adder.add(self._partial, arrived, before.uplink if self._adder.link.remembers else None)
         return replace(arrived, frame=b"").pack(), arrived.split()
+
+
+def _rows(vectors: Sequence[Tensor]) -> Tensor:
+    """Vectors [d] as rows [K, d]; one alone is not copied."""
+    return vectors[0][None] if len(vectors) == 1 else torch.stack(list(vectors))
