@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
 import torch
 
 from fedkd.errors import ConfigurationError
@@ -161,8 +162,9 @@ class Link:
         frames, change = compress_in_pieces(self.operator, target, key)
         if isinstance(self.memory, ErrorFeedback) and not self.operator.traits.lossless:
             return _each(frames, change, target - change)
-        # What was compressed is not needed any more; a fresh vector of this size would be paged in first.
-        return _each(frames, change, self.move(change, memory, target if target is not x else None))
+        # What was compressed is not needed any more, unless a frame lies in it; a fresh vector would be paged in first.
+        spare = target is not x and not any(_lies_in(piece, target) for frame in frames for piece in frame)
+        return _each(frames, change, self.move(change, memory, target if spare else None))
 
     def decode(
         self, frame: bytes | memoryview, memory: Tensor | None, key: Key, dim: int, lent: bool = False
@@ -207,6 +209,13 @@ class Link:
         if isinstance(self.memory, ErrorFeedback):
             return x.add(memory, alpha=self.memory.weight)
         return x - memory
+
+
+def _lies_in(piece: bytes | memoryview, vectors: Tensor) -> bool:
+    """Whether a piece of a frame is the memory of vectors."""
+    if not len(piece) or vectors.device.type != "cpu":
+        return False
+    return np.may_share_memory(np.frombuffer(piece, np.uint8), vectors.numpy())
 
 
 def _each(frames: Sequence[tuple[bytes | memoryview, ...]], change: Tensor, memory: Tensor | None) -> list[Sent]:

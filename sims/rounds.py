@@ -14,7 +14,7 @@ import numpy as np
 
 from fedkd.errors import ConfigurationError
 from fedkd.records.timeline import RoundTimeline, read_timeline
-from fedkd.trainers import Serial
+from fedkd.trainers.passes import Passes
 
 CLIENTS_PER_WORKER = 20
 POPULATION = 2
@@ -138,7 +138,7 @@ def _works(manifest: Path) -> list[int]:
     try:
         values: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
         trainer, samples = values["configuration"]["trainer"], values["facts"]["samples"]
-        serial = Serial(trainer["epochs"], trainer["batch_size"], trainer["batches"], trainer["fused"])
+        passes = Passes(trainer["epochs"], trainer["batch_size"], trainer["batches"])
     except (OSError, ValueError, KeyError) as error:
         raise ConfigurationError(f"{manifest}: {type(error).__name__}; keep it beside the timeline") from None
-    return [serial.work(each) for each in samples]
+    return [passes.work(each) for each in samples]

@@ -6,11 +6,13 @@ import torch
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.links import ErrorFeedback, Link, NoMemory, Shift
-from fedkd_compression import QSGD, Identity, Key, RandK, SubtractiveDither, TopK, WireError
+from fedkd_compression import QSGD, Identity, Key, Named, PerTensor, RandK, SubtractiveDither, TopK, WireError
 
 DIM = 50
 X = torch.linspace(-2, 3, DIM)
 DITHER = SubtractiveDither(step=1.0)
+MIXED = PerTensor({"bias": Identity(), "*": DITHER}).shaped((Named("weight", (40,)), Named("bias", (10,))))
+"""What it sends as it is lies where the difference to the memory lay."""
 
 
 def test_shift_moves_both_ends_alike():
@@ -84,7 +86,7 @@ def test_another_link_refuses_the_bytes():
 
 
 @pytest.mark.parametrize("memory", [NoMemory(), Shift(0.4, "zero"), Shift(0.4, "first"), ErrorFeedback(0.5)], ids=repr)
-@pytest.mark.parametrize("operator", [Identity(), DITHER, TopK(k=5, fraction=None)], ids=repr)
+@pytest.mark.parametrize("operator", [Identity(), DITHER, TopK(k=5, fraction=None), MIXED], ids=repr)
 def test_vectors_sent_together_are_those_sent_alone(operator, memory):
     link = Link(operator, memory)
     x, memories = torch.stack([X, X.flip(0), 2 * X]), None
@@ -100,3 +102,15 @@ def test_vectors_sent_together_are_those_sent_alone(operator, memory):
             assert one.memory is None or torch.equal(one.memory, other.memory)
         alone = [one.memory for one in sent]
         memories = None if alone[0] is None else torch.stack([one.memory for one in together])
+
+
+@pytest.mark.parametrize("memory", [Shift(0.4, "zero"), ErrorFeedback(0.5)], ids=repr)
+def test_what_is_sent_as_it_is_arrives_though_the_memory_has_moved(memory):
+    link, kept, here = Link(MIXED, memory), None, None
+    for k in range(3):
+        sent = link.send(X, kept, key(0, "uplink", k))
+        got = link.receive(sent.frame, here, key(0, "uplink", k), DIM)
+        kept, here = sent.memory, got.memory
+        if isinstance(memory, Shift):
+            torch.testing.assert_close(got.received[40:], X[40:])
+            assert torch.equal(kept, here)
