@@ -33,13 +33,13 @@ from timed import Line, Spent, Timed, measure
 
 from fedkd.admission import admit
 from fedkd.algorithms import Algorithm, Context, Row, Sgd, assemble
+from fedkd.algorithms.abreast import cores
 from fedkd.clients import FixedCohort, FolderStore
 from fedkd.data import Split
 from fedkd.executors import Executor, Mpi, Processes, Site, StartingOrder, Worker, mpi
 from fedkd.executors.in_process import Local
 from fedkd.executors.loop import serve
 from fedkd.executors.parcels import Kind, Parcel
-from fedkd.executors.processes import cores
 from fedkd.executors.worker import Workshop
 from fedkd.keys import key
 from fedkd.links import Link, NoMemory, Shift

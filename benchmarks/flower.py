@@ -26,9 +26,9 @@ from typing import Any
 
 from timed import WARM_UP, Line, Spent, Timed, measure
 
+from fedkd.algorithms.abreast import cores
 from fedkd.compose import compose
 from fedkd.configuration import Settings, check
-from fedkd.executors.processes import cores
 from fedkd.flower.simulation.environment import environment, short_folder
 from fedkd.flower.simulation.order import Order, Resources
 from fedkd.flower.simulation.system import System, free_address, system

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fedkd.algorithms.abreast import cores
 from fedkd.errors import ConfigurationError
 from fedkd.executors.executor import Executor, ExecutorChoice, Site
 from fedkd.executors.in_process import Local
 from fedkd.executors.mpi import launched
 from fedkd.executors.placement import local_devices
-from fedkd.executors.processes import Processes, cores
+from fedkd.executors.processes import Processes
 from fedkd.executors.ranks import Mpi
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from fedkd.algorithms.abreast import cores
 from fedkd.errors import ConfigurationError
 from fedkd.executors import forks
 from fedkd.executors.executor import Executor, ExecutorChoice, Site
@@ -64,8 +64,3 @@ class Processes(ExecutorChoice):
 
     def _enter(self, site: Site, seat: Seat, line: Line) -> None:
         enter(lambda: site.make_worker(seat.device), line)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fedkd.executors.processes import cores
+from fedkd.algorithms.abreast import cores
 from tests.e2e.runs import ROOT, SUPERVISED, manifest_of, rounds_of, run
 from tests.faults.trainers import faulty
 

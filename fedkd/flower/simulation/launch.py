@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fedkd.algorithms.abreast import cores
 from fedkd.errors import ConfigurationError
 from fedkd.executors.executor import ClientError, Plan
 from fedkd.executors.placement import local_devices
-from fedkd.executors.processes import cores
 from fedkd.flower.job_file import JobFile
 from fedkd.flower.simulation.environment import CLUSTER, application, environment, short_folder
 from fedkd.flower.simulation.follower import follow

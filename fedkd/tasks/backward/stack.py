@@ -1,8 +1,8 @@
 """A network of plain layers, whose backward pass takes each layer's step as soon as its gradient is made.
 
 For a linear layer y = x W^T + b and the gradient g of the loss in y, the gradient in W is the product g^T x. Plain SGD
-adds it to W in one matrix product, W <- W - rate g^T x, so that it is never stored; that saves a third of the
-memory traffic of a step of a network that is mostly linear layers.
+adds it to W in one matrix product, W <- W - rate g^T x, so that it is never stored; that saves
+memory traffic where a network is mostly linear layers.
 """
 
 from __future__ import annotations
