@@ -91,7 +91,7 @@ class Bench:
         learner = NetworkLearner(network(self.model), Supervised(label_smoothing=0.0))
         algorithm = self.algorithm(learner.dim)
         parts = [np.arange(SAMPLES) + client * SAMPLES for client in range(self.clients)]
-        solver = LocalSgd(RATE, 0.0, 0.0)
+        solver = LocalSgd(RATE, 0.0, 0.0, 0.0)
         shop = Workshop(learner, self.trainer, solver, data, data, parts, None, algorithm.uplink.link, SEED, RUN)
         return Worker(shop, algorithm.receiver(), FolderStore(folder, learner.dim, torch.float32), None)
 

@@ -49,7 +49,7 @@ from fedkd_compression import Identity, Key, SubtractiveDither
 
 SEED, SAMPLES, BATCH, RATE, CLASSES, SHAPE, RUN = 7, 50, 10, 0.05, 10, (3, 32, 32), 1
 WARM_UP, CHECKED, TOLERANCE = 2, 8, 1e-9
-SOLVER = LocalSgd(RATE, 0.0, 0.0)
+SOLVER = LocalSgd(RATE, 0.0, 0.0, 0.0)
 LINKS = {
     "identity": (Link(Identity(), NoMemory()), Link(Identity(), NoMemory())),
     "MCM r=1": (

@@ -77,7 +77,7 @@ def training(model: str) -> list[Stage]:
     data = images()
     learner = NetworkLearner(network(model), Supervised(0.0))
     x, own = learner.vector, ClientSamples(data, torch.arange(SAMPLES), None)
-    trainer, descent = Serial(1, BATCH, 0, "auto"), Sgd(RATE, 0.0, 0.0).start(learner.flat)
+    trainer, descent = Serial(1, BATCH, 0, "auto"), Sgd(RATE, 0.0, 0.0, 0.0).start(learner.flat)
     (order,) = trainer.orders(SAMPLES, key(SEED, "train", 0, 0))
     epoch = learner.prepared(own.take(order))
     batch, vector = epoch.slice(0, BATCH), FLOAT * learner.dim

@@ -31,7 +31,7 @@ from fedkd.executors.worker import Workshop
 from fedkd.federation import Federation, run
 from fedkd.keys import key
 from fedkd.links import Link, NoMemory, Shift
-from fedkd.models import FedAvgCnn, Mlp
+from fedkd.models import Mlp, PlainCnn
 from fedkd.tasks import Supervised
 from fedkd.tasks.learner import NetworkLearner
 from fedkd.trainers import Serial
@@ -39,7 +39,7 @@ from fedkd.trainers import Sgd as LocalSgd
 from fedkd_compression import Identity, SubtractiveDither
 
 SEED, CLIENTS, SAMPLES, COHORT, BATCH, RATE, CLASSES = 7, 100, 100, 10, 20, 0.05, 10
-MODELS = {"cnn": FedAvgCnn(), "mlp": Mlp(hidden=(200, 200))}
+MODELS = {"cnn": PlainCnn((32, 64), 5, 2, 512), "mlp": Mlp(hidden=(200, 200))}
 WARM_UP = 2
 PARTICIPATION = FixedCohort(COHORT)
 
@@ -110,7 +110,7 @@ def fedkd(model: str, data: Split, uplink: Link, downlink: Link) -> Iterator[tor
     context = Context(SEED, 1, len(vector), (SAMPLES,) * CLIENTS, COHORT / CLIENTS)
     row = Row("row", "model", "all", "PP2", "uniform")
     algorithm = assemble(row, uplink, downlink, Sgd(1.0), context)
-    trainer, solver = Serial(1, BATCH, 0, "auto"), LocalSgd(RATE, 0.0, 0.0)
+    trainer, solver = Serial(1, BATCH, 0, "auto"), LocalSgd(RATE, 0.0, 0.0, 0.0)
     parts = [np.arange(SAMPLES) + client * SAMPLES for client in range(CLIENTS)]
     shop = Workshop(learner, trainer, solver, data, data, parts, None, algorithm.uplink.link, SEED, 1)
     evaluation = Evaluation(Supervised.metrics, 10**9, 10**9)

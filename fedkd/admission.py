@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fedkd import vectors
 from fedkd.executors.executor import ClientError, Exchange
 from fedkd.executors.worker import Reply
 from fedkd.messages import Broadcast, Kind, Message
@@ -59,7 +60,12 @@ class Admitted:
 
 
 def admit(
-    exchange: Exchange, broadcast: Broadcast, run: int, versions: Mapping[int, int], numbers: int | None = None
+    exchange: Exchange,
+    broadcast: Broadcast,
+    run: int,
+    versions: Mapping[int, int],
+    numbers: int | None = None,
+    beside: int = 0,
 ) -> Admitted:
     """The replies of this run, this round and this cohort that were made against the memories that the server knows.
 
@@ -69,6 +75,7 @@ def admit(
         run: the number that this run's messages carry.
         versions: of every client's uplink memory, as the server has it; 0 where it has none.
         numbers: how many a client reports; None admits any.
+        beside: how many a client sends beside its update.
 
     Raises:
         WireError: the executor brought two replies of a client, or one of a client that was not asked.
@@ -84,12 +91,23 @@ def admit(
             message = _checked(reply, broadcast, run, versions.get(reply.client, 0))
             if numbers is not None and len(message.numbers) != numbers:
                 raise WireError(f"reports {len(message.numbers)} numbers, not {numbers}")
+            _check_beside(reply, message, beside)
         except WireError as error:
             missing[reply.client] = str(error)
         else:
             updates[reply.client] = message
             del missing[reply.client]
     return Admitted(tuple(updates[client] for client in sorted(updates)), missing)
+
+
+def _check_beside(reply: Reply, message: Message, beside: int) -> None:
+    """Read what came beside the update (WireError); a receipt comes without it, since its worker has read it."""
+    if reply.sizes is not None:
+        return
+    if beside:
+        vectors.unpack(message.beside, beside)
+    elif message.beside:
+        raise WireError(f"sends {len(message.beside)} bytes beside its update, not 0")
 
 
 def _checked(reply: Reply, broadcast: Broadcast, run: int, version: int) -> Message:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from fedkd.algorithms import Algorithm, Context, assemble
+from fedkd.beside import Beside
 from fedkd.configuration.settings import Settings
 from fedkd.data import Dataset, label_counts
 from fedkd.errors import ConfigurationError
@@ -21,11 +22,13 @@ from fedkd.executors import Site, StartingOrder, Worker
 from fedkd.executors.worker import Workshop
 from fedkd.federation import Federation
 from fedkd.keys import key
-from fedkd.tasks import ConvexTask, FittedTeacher, Foreign, Lesson, Shelf, client_weights
+from fedkd.tasks import ConvexTask, CoTrained, FittedTeacher, Foreign, Lesson, Shelf, client_weights
+from fedkd.tasks.co_trained_learner import CoTrainedLearner
 from fedkd.tasks.convex_learner import ConvexLearner, objective
 from fedkd.tasks.foreign_learner import ForeignLearner
 from fedkd.tasks.learner import NetworkLearner, Resident
 from fedkd.trainers import Fastest, Trainer
+from fedkd.vectors import flatten
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,6 +97,7 @@ class Setup:
             shared_states=settings.store.shared,
             start=StartingOrder(folder, values, self.lesson),
             run=run_number(settings),
+            beside=0 if self.algorithm.beside is None else self.algorithm.beside.up,
         )
         evaluation = Evaluation(settings.task.metrics, settings.evaluate_every, settings.rounds)
         executor = settings.executor.start(site)
@@ -112,7 +116,7 @@ class Setup:
         """A worker on a device, with its own student, its own end of the downlink and its own hold on the store."""
         workshop, uplink = self.workshop(device, folder), self.algorithm.uplink
         learner = workshop.learner
-        store = self.settings.store.open(folder, learner.dim, learner.dtype)
+        store = self.settings.store.open(folder, learner.dim, learner.dtype, learner.keeps)
         return Worker(workshop, self.algorithm.receiver(), store, uplink if self.reduces else None)
 
     def workshop(self, device: str, folder: Path) -> Workshop:
@@ -132,7 +136,17 @@ class Setup:
             uplink=self.algorithm.uplink.link,
             seed=settings.seed,
             run=run_number(settings),
+            fresh=self._fresh(),
+            beside=self.algorithm.beside,
         )
+
+    def _fresh(self) -> Callable[[int], Tensor] | None:
+        """A client's own first teacher, where one is trained beside the student."""
+        teacher, train, classes = self.settings.teacher, self.data.train, self.data.classes
+        if not isinstance(teacher, CoTrained):
+            return None
+        stream = key(self.settings.seed, "teacher")
+        return lambda client: flatten(teacher.model.build(train.shape, classes, stream.fold("client", client)))
 
     def teacher(self, data: Dataset) -> FittedTeacher | None:
         """The teacher, ready to answer for samples on their device."""
@@ -186,19 +200,25 @@ def build(settings: Settings, announce: Callable[[str], None], lesson: bytes | N
     stream = key(settings.seed, "partition")
     parts = settings.partitioner.partition(data.train.y.numpy(), settings.clients, stream, data.owner)
     learner = _learner(settings, data, parts)
-    algorithm = _algorithm(settings, parts, learner)
+    algorithm = _algorithm(settings, data, parts, learner)
     if lesson is None:
         lesson = _lesson(settings, data, announce)
     return Setup(settings, data, parts, algorithm, learner, lesson)
 
 
-def _algorithm(settings: Settings, parts: list[np.ndarray], learner: Resident) -> Algorithm:
+def _algorithm(settings: Settings, data: Dataset, parts: list[np.ndarray], learner: Resident) -> Algorithm:
     samples = tuple(len(part) for part in parts)
     probability = settings.participation.probability(settings.clients)
     volatile = settings.executor.volatile
     context = Context(settings.seed, run_number(settings), learner.dim, samples, probability, volatile)
     uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
-    return assemble(settings.algorithm, uplink, downlink, settings.server, context)
+    beside = _beside(settings, data, learner.dim)
+    return assemble(settings.algorithm, uplink, downlink, settings.server, context, beside)
+
+
+def _beside(settings: Settings, data: Dataset, dim: int) -> Beside | None:
+    """What travels beside the model."""
+    return None if settings.teacher is None else settings.teacher.beside(dim, data.classes)
 
 
 def _lesson(settings: Settings, data: Dataset, announce: Callable[[str], None]) -> bytes:
@@ -237,11 +257,22 @@ def _learner(settings: Settings, data: Dataset, parts: list[np.ndarray]) -> Resi
     if not len(data.test):
         raise ConfigurationError(f"data={data.name} has 0 test samples, needs 1; set data.test_fraction")
     module = settings.model.build(data.train.shape, data.classes, key(settings.seed, "model"))
-    return NetworkLearner(module, settings.task)
+    student = NetworkLearner(
+        module, settings.task, _beside(settings, data, settings.model.dim(data.train.shape, data.classes))
+    )
+    if not isinstance(settings.teacher, CoTrained):
+        return student
+    teacher = settings.teacher.model.build(data.train.shape, data.classes, key(settings.seed, "teacher"))
+    return CoTrainedLearner(student, NetworkLearner(teacher, settings.task))
 
 
-def _logits(teacher: FittedTeacher | None, learner: Resident) -> Callable[[int], Tensor] | None:
-    """A teacher's answers for a client, who has just loaded the received model."""
+def _logits(teacher: FittedTeacher | None, learner: Resident) -> Callable[[int, Tensor | None], Tensor] | None:
+    """A teacher's answers for a client, who has just loaded the received model, and what came beside it."""
     if teacher is None or not isinstance(learner, NetworkLearner):
         return None
-    return lambda client: teacher.logits(client, learner.module)
+
+    def answers(client: int, told: Tensor | None) -> Tensor:
+        informed = teacher if told is None else teacher.told(told)
+        return informed.logits(client, learner.module)
+
+    return answers

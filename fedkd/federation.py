@@ -55,8 +55,8 @@ def play(federation: Federation, state: ServerState) -> tuple[ServerState, Round
     refresh = partial(algorithm.refresh, state)
     broadcast, state = algorithm.broadcast(state, cohort)
     exchange = executor.exchange(broadcast, refresh)
-    names = federation.evaluation.names
-    admitted = admit(exchange, broadcast, federation.run, state.uplink.taken, len(names))
+    names, beside = federation.evaluation.names, algorithm.beside.up if algorithm.beside is not None else 0
+    admitted = admit(exchange, broadcast, federation.run, state.uplink.taken, len(names), beside)
     admitted.require(federation.quorum, broadcast.round)
     state = algorithm.aggregate(state, admitted.updates, exchange.partial, admitted.missing)
     seconds = time.perf_counter() - began

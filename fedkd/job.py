@@ -18,6 +18,7 @@ from fedkd.executors import ClientError
 from fedkd.executors.placement import Seat, seat_rows
 from fedkd.federation import Federation, run
 from fedkd.records import Commentator, Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo, Timeline, read_manifest
+from fedkd.tasks.co_trained_learner import CoTrainedLearner
 from fedkd.tasks.learner import NetworkLearner
 from fedkd.trial import Choice, choose, chosen_before
 from fedkd_compression import OperatorError, WireError
@@ -146,7 +147,7 @@ def save_model(folder: Path, setup: Setup, model: Tensor) -> str:
     """Write model.safetensors under the parameters' own names; the result is the sha256 of the vector's bytes."""
     learner = setup.learner
     named = {"w": model}
-    if isinstance(learner, NetworkLearner):
+    if isinstance(learner, NetworkLearner | CoTrainedLearner):
         learner.load(model)
         named = {name: parameter.detach().clone() for name, parameter in learner.module.named_parameters()}
     checkpoint.write_tensors(folder / "model.safetensors", named, {})

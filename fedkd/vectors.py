@@ -92,6 +92,13 @@ def flatten(module: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
 
 
+def unflatten(module: nn.Module, x: Tensor) -> None:
+    """Copy a vector [d] into the parameters of a module, wherever these lie."""
+    sizes = [parameter.numel() for parameter in module.parameters()]
+    for parameter, part in zip(module.parameters(), torch.split(x, sizes), strict=True):
+        parameter.data.copy_(part.view(parameter.shape))
+
+
 def bind(module: nn.Module, channels_last: bool = False) -> Flat:
     """Move the parameters into one buffer and make each a view of it.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from fedkd.beside import Beside
 from fedkd.build import Setup, build
 from fedkd.clients import Memory
 from fedkd.compose import compose
@@ -24,8 +25,17 @@ from fedkd.executors import Local
 from fedkd.federation import run
 from fedkd.keys import key
 from fedkd.records import RoundReport
-from fedkd.tasks import Distillation, FittedTeacher, Lesson, Supervised, Task, Teacher
-from fedkd.tasks.teachers.global_model import FittedGlobalModel
+from fedkd.tasks import (
+    ClassLogits,
+    Distillation,
+    FittedTeacher,
+    GlobalModel,
+    Lesson,
+    PastModels,
+    Supervised,
+    Task,
+    Teacher,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,15 +67,24 @@ class Loaded(Source):
 
 @dataclass(frozen=True)
 class Ready(Teacher):
-    """A teacher that is fitted already."""
+    """A teacher that is fitted already.
+
+    Args:
+        teacher: of which it was made.
+    """
 
     fitted: FittedTeacher
+    teacher: Teacher
 
     learns = "never"
 
     def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key, lesson: Lesson | None = None) -> FittedTeacher:
         """The fitted teacher itself."""
         return self.fitted
+
+    def beside(self, dim: int, classes: int) -> Beside | None:
+        """The teacher's."""
+        return self.teacher.beside(dim, classes)
 
 
 @dataclass(frozen=True)
@@ -128,14 +147,17 @@ def ground(overrides: Sequence[str], held_out: int) -> Ground:
         held.train.y.numpy(), settings.clients, key(settings.seed, "partition"), held.owner
     )
     fitted = settings.teacher.fit(held, parts, key(settings.seed, "teacher"))
-    ready = replace(settings, data=Loaded(held), teacher=Ready(fitted))
-    return Ground(ready, data.test, settings.task)
+    teacher = settings.teacher if fitted is None else Ready(fitted, settings.teacher)
+    return Ground(replace(settings, data=Loaded(held), teacher=teacher), data.test, settings.task)
 
 
-def trial(ground: Ground, task: Task) -> Trial:
+Judge = Callable[[int, float], None]
+"""Told a round and the accuracy after it; what it raises ends the trial."""
+
+
+def trial(ground: Ground, task: Task, judge: Judge | None = None) -> Trial:
     """Train a student from the start on this task; a task without a teacher gets none."""
-    distils = isinstance(task, Distillation)
-    settings = replace(ground.settings, task=task, teacher=ground.settings.teacher if distils else None)
+    settings = replace(ground.settings, task=task, teacher=ground.settings.teacher if task.taught else None)
     # Evaluated here, and only where it counts.
     here = replace(settings, evaluate_every=settings.rounds, executor=Local(), store=Memory())
     setup = build(here, lambda _: None)
@@ -144,6 +166,8 @@ def trial(ground: Ground, task: Task) -> Trial:
     for state, report in run(setup.open(Path(), {}), setup.algorithm.start(setup.model), settings.rounds):
         reports.append(report)
         models.append(state.model)
+        if judge is not None:
+            judge(report.round, setup.learner.evaluate(state.model, setup.data.test)["accuracy"])
     return _measure(setup, models, reports, time.perf_counter() - began)
 
 
@@ -156,10 +180,10 @@ def teacher_quality(ground: Ground) -> dict[str, float]:
     """A frozen teacher on the clients' samples: its accuracy, and the mean probability of its answers.
 
     A teacher whose confidence exceeds its accuracy on samples that it was not trained on is over-confident. Local
-    teachers were trained on these very samples. Empty for the global model, which is not frozen.
+    teachers were trained on these very samples. Empty for a teacher that is not frozen.
     """
     teacher = ground.settings.teacher
-    if isinstance(teacher, Ready) and isinstance(teacher.fitted, FittedGlobalModel):
+    if not isinstance(teacher, Ready) or isinstance(teacher.teacher, GlobalModel | PastModels | ClassLogits):
         return {}
     setup = build(ground.settings, lambda _: None)
     fitted = setup.teacher(setup.data)

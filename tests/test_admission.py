@@ -1,13 +1,16 @@
 """A reply is held against what was asked before it touches the model."""
 
+import re
 from dataclasses import replace
 
 import pytest
+import torch
 
+from fedkd import vectors
 from fedkd.admission import Admitted, admit, needed
 from fedkd.executors import ClientError, Exchange, Reply
 from fedkd.messages import Broadcast, Kind, Message
-from fedkd_compression import WireError
+from fedkd_compression import Sizes, WireError
 
 RUN, ROUND = 5, 3
 BROADCAST = Broadcast(ROUND, (1, 4, 7), (), {})
@@ -89,3 +92,25 @@ def test_a_reply_with_too_few_numbers_does_not_count():
     kept = admit(Exchange([reply(1), reply(4, numbers=(0.5,))], None, ()), BROADCAST, RUN, {}, numbers=1)
     assert [message.client for message in kept.updates] == [4]
     assert kept.missing[1] == "reports 0 numbers, not 1"
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected", "why"),
+    [
+        (b"", 3, "vector: dim=3 in 0 bytes"),
+        (vectors.pack(torch.ones(2)), 3, ""),
+        (vectors.pack(torch.ones(3))[:-1], 3, ""),
+        (vectors.pack(torch.ones(3)), 0, "sends .* bytes beside its update, not 0"),
+    ],
+)
+def test_what_comes_beside_an_update_must_be_what_was_asked_for(beside, expected, why):
+    replies = [reply(1, beside=beside), reply(4, beside=vectors.pack(torch.ones(expected)) if expected else b"")]
+    kept = admit(Exchange(replies, None, ()), BROADCAST, RUN, {}, beside=expected)
+    assert [message.client for message in kept.updates] == [4]
+    assert re.search(why, kept.missing[1])
+
+
+def test_a_receipt_comes_without_what_was_beside():
+    receipt = reply(1)._replace(sizes=Sizes(1, 1, 1))
+    kept = admit(Exchange([receipt], None, ()), BROADCAST, RUN, {}, beside=3)
+    assert [message.client for message in kept.updates] == [1]

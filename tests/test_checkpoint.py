@@ -36,8 +36,9 @@ def full_state(round_: int = 7) -> RunState:
         pending={1: (W, 5)},
     )
     uplink = UplinkState(taken={0: 2, 3: 1}, own={0: H, 3: None}, mean=H)
-    server = ServerState(round_, W, Adam(0.1, 0.9, 0.99, 1e-3).start(W), downlink, uplink)
-    clients = {3: ClientState(uplink=W, sent=2, downlink=H, received=4), 0: ClientState()}
+    optimizer = Adam(0.1, 0.9, 0.99, 1e-3).start(W)
+    server = ServerState(round_, W, optimizer, downlink, uplink, (1, 3), {"models": torch.stack((W, W)), "counts": H})
+    clients = {3: ClientState(uplink=W, sent=2, downlink=H, received=4, task=W[:2]), 0: ClientState()}
     return RunState(server, clients)
 
 

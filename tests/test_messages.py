@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,37 @@ def test_every_byte_is_accounted_for() -> None:
     sizes = MESSAGE.split()
     assert sizes.header + sizes.side + sizes.body == len(MESSAGE.pack())
     assert sizes.body == 4 * 5
+
+
+TWO = replace(MESSAGE, beside=frame(3))
+
+
+def test_a_second_frame_comes_back_and_costs_its_size_and_four_bytes() -> None:
+    data = TWO.pack()
+    again = Message.unpack(data)
+    assert (bytes(again.beside), bytes(again.frame), again.numbers) == (TWO.beside, MESSAGE.frame, MESSAGE.numbers)
+    assert again.kind is Kind.REPLY
+    assert again.pack() == data
+    assert len(data) == len(MESSAGE.pack()) + 4 + len(frame(3))
+
+
+def test_without_a_second_frame_a_message_is_what_it_was() -> None:
+    assert replace(TWO, beside=b"").pack() == MESSAGE.pack()
+
+
+def test_every_byte_of_both_frames_is_accounted_for() -> None:
+    sizes = TWO.split()
+    assert sizes.header + sizes.side + sizes.body == len(TWO.pack())
+    assert sizes.body == 4 * 5 + 4 * 3
+
+
+def test_a_second_frame_that_is_cut_or_claims_more_than_there_is_is_refused() -> None:
+    data = TWO.pack()
+    place = HEADER + 8
+    with pytest.raises(WireError, match="header damaged or cut off"):
+        Message.unpack(data[:place] + struct.pack("<I", 1) + data[place + 4 :])
+    with pytest.raises(WireError, match=f"a second frame of {len(frame(3))} bytes in {place + 9}"):
+        Message.unpack(data[: place + 9])
 
 
 @given(st.binary(max_size=80))

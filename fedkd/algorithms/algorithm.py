@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from fedkd import vectors
 from fedkd.algorithms.broadcast_model import BroadcastModel
 from fedkd.algorithms.broadcast_step import BroadcastStep
 from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver
@@ -13,9 +14,11 @@ from fedkd.algorithms.server_optimizers import OptimizerState, ServerOptimizer
 from fedkd.algorithms.totals import Partial
 from fedkd.algorithms.unicast_model import UnicastModel
 from fedkd.algorithms.uplinks import MeanOfActive, MeanOfMemories, Uplink, UplinkState
+from fedkd.beside import Beside, BesideState
 from fedkd.errors import ConfigurationError
+from fedkd.keys import EVERYONE
 from fedkd.links import Link
-from fedkd.messages import Broadcast, Message
+from fedkd.messages import Broadcast, Kind, Message
 from fedkd_compression import ExactSum, exact_total
 
 if TYPE_CHECKING:
@@ -75,6 +78,7 @@ class ServerState:
         round: the next round.
         model: w [d].
         restarting: clients whose memories were reset here, and must be there: the next message says so.
+        beside: what is kept for the vectors that travel beside the model.
     """
 
     round: int
@@ -83,24 +87,33 @@ class ServerState:
     downlink: DownlinkState
     uplink: UplinkState
     restarting: tuple[int, ...] = ()
+    beside: BesideState = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A row with its links, bound to one run: the server's half of every round."""
+    """A row with its links, bound to one run: the server's half of every round.
+
+    Args:
+        beside: the vectors that travel beside the model; None for none.
+    """
 
     row: Row
     downlink: Downlink
     uplink: Uplink
     optimizer: ServerOptimizer
+    beside: Beside | None = None
 
     def start(self, model: Tensor) -> ServerState:
         """The state before the first round, from the initial model [d]."""
-        return ServerState(0, model, self.optimizer.start(model), self.downlink.start(model), UplinkState())
+        beside = {} if self.beside is None else self.beside.start(model)
+        optimizer, downlink = self.optimizer.start(model), self.downlink.start(model)
+        return ServerState(0, model, optimizer, downlink, UplinkState(), beside=beside)
 
     def broadcast(self, state: ServerState, cohort: tuple[int, ...]) -> tuple[Broadcast, ServerState]:
         """The messages of the next round; a client whose memories were reset is told so first."""
         broadcast, downlink = self.downlink.broadcast(state.downlink, state.model, state.round, cohort)
+        broadcast = replace(broadcast, shared=(*self._told(state, cohort), *broadcast.shared))
         first = {client: self.downlink.restart(state.round, client) for client in cohort if client in state.restarting}
         if first:
             told = {client: (message, *broadcast.unicast.get(client, ())) for client, message in first.items()}
@@ -137,11 +150,13 @@ class Algorithm:
         mean, uplink = self.uplink.mean(uplink, totals, clients, share)
         uplink = replace(uplink, taken={**uplink.taken, **dict.fromkeys(clients, state.round + 1)})
         model, optimizer = state.model, state.optimizer
+        beside = state.beside
         if mean is not None:
             step, optimizer = self.optimizer.step(mean.to(model.dtype), optimizer)
             model, downlink = self.downlink.step(downlink, model, step, state.round)
+            beside = self._after(beside, model, replies, partial)
         restarting = tuple(client for client in state.restarting if client not in counted)
-        after = ServerState(state.round + 1, model, optimizer, downlink, uplink, restarting)
+        after = ServerState(state.round + 1, model, optimizer, downlink, uplink, restarting, beside)
         return self.forget(after, missing) if missing else after
 
     def forget(self, state: ServerState, clients: Collection[int]) -> ServerState:
@@ -163,9 +178,36 @@ class Algorithm:
         """A worker's end of the downlink."""
         return self.downlink.receiver()
 
+    def _told(self, state: ServerState, cohort: tuple[int, ...]) -> tuple[bytes, ...]:
+        """The message with what goes to everyone beside the model, if there is any."""
+        told = self.beside.tell(state.beside) if self.beside is not None and cohort else None
+        if told is None:
+            return ()
+        return (Message(Kind.BESIDE, self.downlink.run, state.round, EVERYONE, 0, vectors.pack(told)).pack(),)
 
-def assemble(row: Row, uplink: Link, downlink: Link, optimizer: ServerOptimizer, context: Context) -> Algorithm:
-    """Bind a row and its links to a run.
+    def _after(
+        self, state: BesideState, model: Tensor, replies: Sequence[Message], partial: Partial | None
+    ) -> BesideState:
+        """What is kept beside the model after a round, from what its clients sent beside their updates."""
+        if self.beside is None:
+            return state
+        total = None if partial is None else partial.beside
+        if partial is None and self.beside.up and replies:
+            total = ExactSum.zeros(self.beside.up)
+            for reply in replies:
+                total.add(vectors.unpack(reply.beside, self.beside.up))
+        return self.beside.after(state, model, None if total is None else total.total())
+
+
+def assemble(
+    row: Row,
+    uplink: Link,
+    downlink: Link,
+    optimizer: ServerOptimizer,
+    context: Context,
+    beside: Beside | None = None,
+) -> Algorithm:
+    """Bind a row and its links, and what travels beside the model, to a run.
 
     Raises:
         ConfigurationError: a link cannot serve the dimension or does not fit the row.
@@ -180,4 +222,5 @@ def assemble(row: Row, uplink: Link, downlink: Link, optimizer: ServerOptimizer,
         ends[row.compresses](down, context.seed, context.run, context.dim),
         estimator(up, context.seed, context.dim, weights, context.probability, context.volatile),
         optimizer,
+        beside,
     )

@@ -33,10 +33,11 @@ class Partial:
     Attributes:
         total: sum of w_i (h_i + D_i) for PP1, of w_i D_i for PP2 [d].
         ahead: the part of the latter that came in full, where memories start with their first vector; else None.
+        beside: sum of what clients sent beside their updates; None where they send nothing.
     """
 
-    def __init__(self, total: ExactSum, ahead: ExactSum | None = None) -> None:
-        self.total, self.ahead = total, ahead
+    def __init__(self, total: ExactSum, ahead: ExactSum | None = None, beside: ExactSum | None = None) -> None:
+        self.total, self.ahead, self.beside = total, ahead, beside
 
     def add_ahead(self, change: Tensor, weight: float) -> None:
         """Add what came in full."""
@@ -44,13 +45,17 @@ class Partial:
             self.ahead = ExactSum.zeros(len(change))
         self.ahead.add(change, weight)
 
+    def add_beside(self, vector: Tensor) -> None:
+        """Add what a client sent beside its update."""
+        if self.beside is None:
+            self.beside = ExactSum.zeros(len(vector))
+        self.beside.add(vector)
+
     def merge(self, other: Partial) -> None:
         """Add what another has added up."""
         self.total.merge(other.total)
-        if self.ahead is None or other.ahead is None:
-            self.ahead = self.ahead or other.ahead
-        else:
-            self.ahead.merge(other.ahead)
+        self.ahead = _merged(self.ahead, other.ahead)
+        self.beside = _merged(self.beside, other.beside)
 
     @staticmethod
     def merged(partials: Sequence[Partial]) -> Partial | None:
@@ -64,19 +69,37 @@ class Partial:
         return Totals(self.total.total(), None if self.ahead is None else self.ahead.total())
 
     def pack(self) -> tuple[bytes, ...]:
-        """Its bytes, which check themselves."""
-        return tuple(part.pack() for part in (self.total, self.ahead) if part is not None)
+        """Its bytes, which check themselves; what is not there has none, and none after the last that is there."""
+        parts = tuple(b"" if part is None else part.pack() for part in (self.total, self.ahead, self.beside))
+        return parts if parts[2] else parts[: 2 if parts[1] else 1]
 
     @staticmethod
-    def unpack(parts: Sequence[bytes | memoryview], dim: int) -> Partial:
+    def unpack(parts: Sequence[bytes | memoryview], dim: int, beside: int = 0) -> Partial:
         """Read it.
+
+        Args:
+            parts: as packed.
+            dim: d.
+            beside: numbers that a client sends beside its update.
 
         Raises:
             WireError: damaged, of another dimension, or no sum at all.
         """
-        if len(parts) not in (1, 2):
-            raise WireError(f"sum: {len(parts)} parts, not the one or two of a worker's clients")
-        return Partial(*(ExactSum.unpack(part, dim) for part in parts))
+        if not 1 <= len(parts) <= 3:
+            raise WireError(f"sum: {len(parts)} parts, not the one to three of a worker's clients")
+        lengths = (dim, dim, beside)
+        sums = [ExactSum.unpack(part, size) if part else None for part, size in zip(parts, lengths, strict=False)]
+        if sums[0] is None:
+            raise WireError("sum: its first part is empty")
+        return Partial(sums[0], *sums[1:])
+
+
+def _merged(one: ExactSum | None, other: ExactSum | None) -> ExactSum | None:
+    """The sum of both; of one, where the other is not there."""
+    if one is None or other is None:
+        return one or other
+    one.merge(other)
+    return one
 
 
 class Terms:

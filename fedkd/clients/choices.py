@@ -25,8 +25,8 @@ class StoreChoice(ABC):
     """Whether any worker of a host can read any client's state."""
 
     @abstractmethod
-    def open(self, folder: Path, dim: int, dtype: torch.dtype) -> Store:
-        """The store of one worker; ``folder`` is the run's."""
+    def open(self, folder: Path, dim: int, dtype: torch.dtype, task: int) -> Store:
+        """The store of one worker; ``folder`` is the run's, ``task`` the length of what the task keeps."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Memory(StoreChoice):
 
     shared = False
 
-    def open(self, folder: Path, dim: int, dtype: torch.dtype) -> Store:
+    def open(self, folder: Path, dim: int, dtype: torch.dtype, task: int) -> Store:
         """An empty store."""
         return MemoryStore()
 
@@ -46,6 +46,6 @@ class Folder(StoreChoice):
 
     shared = True
 
-    def open(self, folder: Path, dim: int, dtype: torch.dtype) -> Store:
+    def open(self, folder: Path, dim: int, dtype: torch.dtype, task: int) -> Store:
         """The store in the run's folder."""
-        return FolderStore(folder / FOLDER, dim, dtype)
+        return FolderStore(folder / FOLDER, dim, dtype, task)

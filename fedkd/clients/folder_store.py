@@ -1,9 +1,9 @@
 """Client states in a folder that the processes of one host share.
 
 A file holds the records of 64 clients. A record begins at a multiple of 4096 bytes: a page with the heads of three
-slots, then the slots, each with room for two vectors. Three, since at worst one state is what the last checkpoint
-needs, one is that before the current round, and one is being written; while the first two are the same, the third
-slot is never touched. Files are sparse: what was not written takes no space.
+slots, then the slots, each with room for two vectors of the links and one of the task. Three, since at worst one state
+is what the last checkpoint needs, one is that before the current round, and one is being written; while the first two
+are the same, the third slot is never touched. Files are sparse: what was not written takes no space.
 
 A slot's head is erased before its vectors are overwritten and written after them, so a process that is killed at
 any instant leaves the state before the round or the one after it.
@@ -39,8 +39,9 @@ class FolderStore(Store):
 
     Args:
         folder: made if it is missing; an existing one is continued.
-        dim: the length of every vector.
+        dim: the length of the links' vectors.
         dtype: of every vector; tensors come back on the CPU.
+        task: the length of the task's.
 
     Raises:
         ConfigurationError: the folder was made for other vectors, or the system refused.
@@ -49,11 +50,11 @@ class FolderStore(Store):
         >>> store = FolderStore(Path("runs/a/clients"), dim=25450, dtype=torch.float32)
     """
 
-    def __init__(self, folder: Path, dim: int, dtype: torch.dtype) -> None:
-        claim(folder, {"dim": dim, "dtype": str(dtype), "clients_a_file": _CLIENTS_A_FILE})
+    def __init__(self, folder: Path, dim: int, dtype: torch.dtype, task: int = 0) -> None:
+        claim(folder, {"dim": dim, "dtype": str(dtype), "task": task, "clients_a_file": _CLIENTS_A_FILE})
         self._shards = Shards(folder)
-        self._dim, self._dtype, self._committed = dim, dtype, 0
-        self._slot_bytes = -(-2 * dim * dtype.itemsize // _PAGE) * _PAGE
+        self._lengths, self._dtype, self._committed = (dim, dim, task), dtype, 0
+        self._slot_bytes = -(-sum(self._lengths) * dtype.itemsize // _PAGE) * _PAGE
 
     def before(self, client: int, round_: int) -> ClientState:
         """The newest state from a round before ``round_``; an empty one if there is none.
@@ -66,9 +67,12 @@ class FolderStore(Store):
         if not older:
             return ClientState()
         head, slot = max(older)
-        uplink, downlink = (torch.empty(self._dim, dtype=self._dtype) if has else None for has in head[3:5])
-        self._fill(client, slot, head, [_bytes(vector) for vector in (uplink, downlink) if vector is not None])
-        return ClientState(uplink, head.sent, downlink, head.received)
+        uplink, downlink, task = (
+            torch.empty(length, dtype=self._dtype) if there else None
+            for length, there in zip(self._lengths, head.present, strict=True)
+        )
+        self._fill(client, slot, head, [_bytes(vector) for vector in (uplink, downlink, task) if vector is not None])
+        return ClientState(uplink, head.sent, downlink, head.received, task)
 
     def put(self, client: int, round_: int, state: ClientState) -> None:
         """Keep the state after ``round_``.
@@ -77,16 +81,20 @@ class FolderStore(Store):
             ConfigurationError: the client's record is damaged, or the system refused: a full disk.
             ValueError: the round is committed, or a vector is not of this store's length and type.
         """
-        vectors = [self._checked(vector, client) for vector in (state.uplink, state.downlink) if vector is not None]
+        vectors = [
+            self._checked(vector, length, client)
+            for vector, length in zip(state.vectors, self._lengths, strict=True)
+            if vector is not None
+        ]
         shard, offset = self._place(client)
         heads = self._heads(client)
         kept = needed((head.round for head in heads if head is not None), self._committed, round_)
         heads = [head if head is not None and head.round in kept else None for head in heads]
-        slot, present = heads.index(None), (state.uplink is not None, state.downlink is not None)
+        slot, (uplink, downlink, task) = heads.index(None), (vector is not None for vector in state.vectors)
         if vectors:
             self._shards.write(shard, [pack(heads, client)], offset)
             self._shards.write(shard, vectors, self._start(offset, slot))
-        heads[slot] = Head(round_, state.sent, state.received, *present, _checksum(vectors))
+        heads[slot] = Head(round_, state.sent, state.received, (uplink, downlink, task), _checksum(vectors))
         self._shards.write(shard, [pack(heads, client)], offset)
 
     def commit(self, round_: int) -> None:
@@ -135,11 +143,11 @@ class FolderStore(Store):
         path = self._shards.path(self._place(client)[0])
         return ConfigurationError(f"client {client}: its state in {path} is damaged; delete the folder to begin again")
 
-    def _checked(self, vector: Tensor, client: int) -> memoryview:
-        if vector.dtype != self._dtype or vector.shape != (self._dim,):
+    def _checked(self, vector: Tensor, length: int, client: int) -> memoryview:
+        if vector.dtype != self._dtype or vector.shape != (length,):
             raise ValueError(
                 f"client {client}: a vector {list(vector.shape)} of {vector.dtype}, but this store keeps "
-                f"[{self._dim}] of {self._dtype}"
+                f"[{length}] of {self._dtype}"
             )
         return _bytes(vector)
 

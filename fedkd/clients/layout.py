@@ -11,7 +11,7 @@ from pathlib import Path
 from fedkd.clients.shards import explained, sync_folder
 from fedkd.errors import ConfigurationError
 
-_VERSION = 2
+_VERSION = 3
 _FILE = "layout.json"
 
 

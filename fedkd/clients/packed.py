@@ -1,6 +1,9 @@
 """A client's state as bytes that check themselves: how it moves between processes.
 
-Layout, little endian: client 4 | sent 4 | received 4 | dimension 4 | bytes of either vector 8, 8 | checksum 4 | vectors
+Layout, little endian, the links' vectors and then the task's:
+
+    client 4 | sent 4 | received 4 | dimension of links 4 | of the task 4 | bytes of each vector 8, 8, 8 | checksum 4
+    vectors
 """
 
 from __future__ import annotations
@@ -16,16 +19,15 @@ from fedkd_compression import WireError
 if TYPE_CHECKING:
     from torch import Tensor
 
-_HEAD = struct.Struct("<IIIIQQ")
+_HEAD = struct.Struct("<IIIIIQQQ")
 _CHECKSUM = struct.Struct("<I")
 
 
 def pack_state(client: int, state: ClientState) -> bytes:
     """The bytes of one client's state."""
-    both = (state.uplink, state.downlink)
-    dim = max(0 if vector is None else len(vector) for vector in both)
-    packed = [b"" if vector is None else vectors.pack(vector) for vector in both]
-    head = _HEAD.pack(client, state.sent, state.received, dim, *map(len, packed))
+    up, down, task = (0 if vector is None else len(vector) for vector in state.vectors)
+    packed = [b"" if vector is None else vectors.pack(vector) for vector in state.vectors]
+    head = _HEAD.pack(client, state.sent, state.received, max(up, down), task, *map(len, packed))
     return b"".join((head, _CHECKSUM.pack(zlib.crc32(head)), *packed))
 
 
@@ -38,11 +40,12 @@ def unpack_state(data: bytes | memoryview) -> tuple[int, ClientState]:
     start = _HEAD.size + _CHECKSUM.size
     if len(data) < start or zlib.crc32(data[: _HEAD.size]) != _CHECKSUM.unpack_from(data, _HEAD.size)[0]:
         raise WireError("client state: head damaged or cut off")
-    client, sent, received, dim, up, down = _HEAD.unpack_from(data)
-    if len(data) != start + up + down:
-        raise WireError(f"client state: {len(data)} bytes, not {start + up + down}")
+    client, sent, received, dim, length, up, down, task = _HEAD.unpack_from(data)
+    if len(data) != start + up + down + task:
+        raise WireError(f"client state: {len(data)} bytes, not {start + up + down + task}")
     rest = memoryview(data)[start:]
-    return client, ClientState(_vector(rest[:up], dim), sent, _vector(rest[up:], dim), received)
+    uplink, downlink = _vector(rest[:up], dim), _vector(rest[up : up + down], dim)
+    return client, ClientState(uplink, sent, downlink, received, _vector(rest[up + down :], length))
 
 
 def _vector(data: memoryview, dim: int) -> Tensor | None:

@@ -1,7 +1,7 @@
 """The heads of a client's three slots: what says which states there are, and guards them.
 
-A head is round, sent, received (int64), which vectors are present (bit 0 uplink, bit 1 downlink), the checksum of
-the vectors, and the crc32 of all this and the client's number. A head of zeros is an empty slot.
+A head is round, sent, received (int64), which vectors are present (bit 0 uplink, bit 1 downlink, bit 2 the task's), the
+checksum of the vectors, and the crc32 of all this and the client's number. A head of zeros is an empty slot.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ _EMPTY = bytes(_CHECKED.size)
 
 
 class Head(NamedTuple):
-    """What is known of a state without its vectors."""
+    """What is known of a state without its vectors; ``present`` says which there are, in the order of a state."""
 
     round: int
     sent: int
     received: int
-    uplink: bool
-    downlink: bool
+    present: tuple[bool, bool, bool]
     checksum: int
 
 
@@ -49,7 +48,7 @@ def unpack(data: bytes, client: int) -> list[Head | None]:
 
 
 def _pack(head: Head, client: int) -> bytes:
-    present = head.uplink | head.downlink << 1
+    present = sum(there << place for place, there in enumerate(head.present))
     body = _HEAD.pack(head.round, head.sent, head.received, present, head.checksum)
     return _CHECKED.pack(body, zlib.crc32(body, client))
 
@@ -59,4 +58,4 @@ def _unpack(part: bytes, client: int) -> Head:
     if zlib.crc32(body, client) != crc:
         raise DamagedHeadError
     round_, sent, received, present, checksum = _HEAD.unpack(body)
-    return Head(round_, sent, received, bool(present & 1), bool(present & 2), checksum)
+    return Head(round_, sent, received, (bool(present & 1), bool(present & 2), bool(present & 4)), checksum)

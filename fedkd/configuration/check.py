@@ -9,7 +9,7 @@ from fedkd.configuration.settings import Settings
 from fedkd.data import Folder, NaturalId
 from fedkd.errors import ConfigurationError
 from fedkd.executors import Auto, Mpi, mpi
-from fedkd.tasks import ConvexTask, Distillation, Foreign, ForeignData
+from fedkd.tasks import ConvexTask, CoTrained, Foreign, ForeignData, Task
 from fedkd.trainers import Batched, ForeignTrainer
 
 
@@ -70,10 +70,11 @@ def _ranks(settings: Settings) -> None:
 
 
 def _teaching(settings: Settings) -> None:
-    distils = isinstance(settings.task, Distillation)
-    if distils and settings.teacher is None:
-        raise ConfigurationError("teacher: none, but task=distillation needs one; choose teacher=pretrained")
-    if not distils and settings.teacher is not None:
+    taught = isinstance(settings.task, Task) and settings.task.taught
+    if taught and settings.teacher is None:
+        task = type(settings.task).__name__
+        raise ConfigurationError(f"teacher: none, but task {task} needs one; choose teacher=pretrained")
+    if not taught and settings.teacher is not None:
         raise ConfigurationError("teacher: given, but this task learns from labels alone; choose teacher=none")
     if not isinstance(settings.task, ConvexTask | Foreign) and settings.model is None:
         raise ConfigurationError("model: none, but this task trains a network; choose model=mlp")
@@ -91,7 +92,11 @@ def _foreign(settings: Settings) -> None:
 
 
 def _batched(settings: Settings) -> None:
-    """Only networks are trained many at a time."""
+    """Only networks are trained many at a time, and only alone."""
+    if isinstance(settings.trainer, Batched) and isinstance(settings.teacher, CoTrained):
+        raise ConfigurationError(
+            "trainer: Batched trains students alone, but teacher=co_trained learns with them; choose trainer=serial"
+        )
     if isinstance(settings.trainer, Batched) and isinstance(settings.task, ConvexTask):
         task = type(settings.task).__name__
         raise ConfigurationError(

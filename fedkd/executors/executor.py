@@ -136,6 +136,7 @@ class Site:
         shared_states: whether any worker of a host can read any client's state.
         start: what a process that inherits nothing makes its worker from.
         run: the number that this run's messages carry.
+        beside: numbers that a client sends beside its update.
     """
 
     make_worker: Callable[[str], Worker]
@@ -147,6 +148,7 @@ class Site:
     shared_states: bool
     start: StartingOrder
     run: int
+    beside: int = 0
 
 
 class Plan(Protocol):

@@ -147,7 +147,7 @@ class Pool(Executor):
         answers = self.ask(dispatch.trained, Parcel(Kind.SUM, dispatch.round))
         for worker in dispatch.fallen:
             dispatch.lose(worker)
-        return [Partial.unpack(answer.parts, self.site.dim) for answer in answers.values()]
+        return [Partial.unpack(answer.parts, self.site.dim, self.site.beside) for answer in answers.values()]
 
     def _named(self, worker: int) -> str:
         seat = self.hub.seats[worker]

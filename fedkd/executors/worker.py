@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from fedkd import vectors
 from fedkd.algorithms import Partial, Receiver, Uplink
+from fedkd.beside import Beside
 from fedkd.clients import ClientSamples, ClientState, Store
 from fedkd.keys import key
 from fedkd.links import Link, Sent
@@ -85,9 +87,11 @@ class Workshop:
         learner: the resident student, on the worker's device.
         parts: sample indices of every client.
         logits: a teacher's answers [m, classes] for a client's samples, asked when the learner holds the received
-            model; None without distillation.
+            model, with what came beside it; None without distillation.
         uplink: the clients' half of the uplink, with its rate resolved.
         test: what the server's model is evaluated on.
+        fresh: what a client keeps for its task before its first round; None where nothing is kept.
+        beside: what travels beside the model; None for nothing.
     """
 
     learner: Resident
@@ -96,19 +100,34 @@ class Workshop:
     train: Split
     test: Split
     parts: Sequence[np.ndarray]
-    logits: Callable[[int], Tensor] | None
+    logits: Callable[[int, Tensor | None], Tensor] | None
     uplink: Link
     seed: int
     run: int
+    fresh: Callable[[int], Tensor] | None = None
+    beside: Beside | None = None
 
-    def pupil(self, round_: int, client: int, x: Tensor) -> Pupil:
-        """A client that has received the model x [d], with its samples, what its teacher says of them, and its key."""
+    def pupil(
+        self, round_: int, client: int, x: Tensor, kept: Tensor | None = None, told: Tensor | None = None
+    ) -> Pupil:
+        """A client that has received the model x [d], with its samples, what its teacher says of them, and its key.
+
+        Args:
+            round_: that begins.
+            client: its number.
+            x: the model.
+            kept: what it keeps for its task; None before its first round.
+            told: what came beside the model.
+        """
+        self.learner.begin(round_)
         x, logits = x.to(self.learner.device), None
         if self.logits is not None:
             self.learner.load(x)
-            logits = self.logits(client).to(x.device)
+            logits = self.logits(client, told).to(x.device)
         samples = ClientSamples(self.train, torch.from_numpy(self.parts[client]), logits)
-        return Pupil(x, samples, key(self.seed, "train", round_, client))
+        if kept is None and self.fresh is not None:
+            kept = self.fresh(client)
+        return Pupil(x, samples, key(self.seed, "train", round_, client), kept)
 
 
 class Worker:
@@ -124,6 +143,7 @@ class Worker:
         self.store = store
         self._adder = adder
         self._partial: Partial | None = None
+        self._told: tuple[bytes | memoryview, Tensor] | None = None
         self._seconds_heard = 0.0
         self._committed = 0
 
@@ -137,8 +157,8 @@ class Worker:
         if committed != self._committed:
             self.commit(committed)
         began = time.perf_counter()
-        self._partial = None
-        self.receiver.hear(messages)
+        self._partial = self._told = None
+        self.receiver.hear(self._listen(messages))
         self._seconds_heard = time.perf_counter() - began
 
     def run(self, round_: int, orders: Sequence[Order]) -> list[Reply]:
@@ -184,12 +204,28 @@ class Worker:
         client, messages = order
         state = self.store.before(client, round_)
         if restarts(messages):
-            state, messages = ClientState(), messages[1:]
-        x, state = self.receiver.read(client, state, messages)
+            # What the task keeps is no end of any link.
+            state, messages = ClientState(task=state.task), messages[1:]
+        x, state = self.receiver.read(client, state, self._listen(messages))
         return Arrived(client, x, state)
 
+    def _listen(self, messages: Sequence[bytes | memoryview]) -> Sequence[bytes | memoryview]:
+        """Take out and read what came beside the model."""
+        beside = self.workshop.beside
+        if beside is None:
+            return messages
+        rest = []
+        for data in messages:
+            message = Message.unpack(data)
+            if message.kind is not Kind.BESIDE:
+                rest.append(data)
+            elif self._told is None or self._told[0] is not data:
+                self._told = data, vectors.unpack(message.frame, beside.down)
+        return rest
+
     def _train(self, round_: int, arrived: Sequence[Arrived]) -> list[Update]:
-        pupils = [self.workshop.pupil(round_, client, x) for client, x, _ in arrived]
+        told = None if self._told is None else self._told[1]
+        pupils = [self.workshop.pupil(round_, client, x, state.task, told) for client, x, state in arrived]
         return self.workshop.trainer.train(self.workshop.learner, self.workshop.solver, pupils)
 
     def _send(self, round_: int, arrived: Sequence[Arrived], updates: Sequence[Update]) -> list[Sent]:
@@ -209,10 +245,11 @@ class Worker:
         """The message as it leaves, and the client's state after it into the store."""
         client, _, state = arrived
         samples, run = len(self.workshop.parts[client]), self.workshop.run
-        message = Message(Kind.REPLY, run, round_, client, state.sent, b"", samples, update.numbers)
+        beside = b"" if update.beside is None else vectors.pack(update.beside.cpu())
+        message = Message(Kind.REPLY, run, round_, client, state.sent, b"", samples, update.numbers, beside)
         told = self._delivered(message.pack(sent.pieces), state)
-        memory = None if sent.memory is None else sent.memory.cpu()
-        self.store.put(client, round_, replace(state, uplink=memory, sent=round_ + 1))
+        memory, kept = (None if vector is None else vector.cpu() for vector in (sent.memory, update.kept))
+        self.store.put(client, round_, replace(state, uplink=memory, sent=round_ + 1, task=kept))
         return told
 
     def _delivered(self, message: bytes, before: ClientState) -> tuple[bytes, Sizes | None]:
@@ -223,7 +260,9 @@ class Worker:
             self._partial = self._adder.nothing()
         arrived = Message.unpack(message)
         self._adder.add(self._partial, arrived, before.uplink if self._adder.link.remembers else None)
-        return replace(arrived, frame=b"").pack(), arrived.split()
+        if arrived.beside and self.workshop.beside is not None:
+            self._partial.add_beside(vectors.unpack(arrived.beside, self.workshop.beside.up))
+        return replace(arrived, frame=b"", beside=b"").pack(), arrived.split()
 
 
 def _rows(vectors: Sequence[Tensor]) -> Tensor:

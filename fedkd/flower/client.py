@@ -15,7 +15,7 @@ import socket
 from flwr.app import Context, Message, MessageType, RecordDict
 
 from fedkd.algorithms import StaleMemoryError
-from fedkd.clients import MemoryStore
+from fedkd.clients import ClientState, MemoryStore
 from fedkd.executors.placement import local_devices
 from fedkd.executors.worker import Order, Reply, Worker, lost, restarts
 from fedkd.flower import envelope
@@ -81,11 +81,13 @@ def _run(start: Start, client: int, round_: int, messages: tuple[bytes, ...], co
     """One round on this node; its memories move on only when all has gone well."""
     place = bench(start, context, client, _device())
     keeper = Keeper(context.state, client, place.memories)
-    anew = restarts(messages)
-    held = Memories() if anew else keeper.load(place.workshop.learner.vector.cpu())
-    if held.client.sent > round_:
+    anew, learner = restarts(messages), place.workshop.learner
+    held = keeper.load(learner.vector.cpu(), learner.keeps)
+    if held.client.sent > round_ and not (anew and held.client.task is None):
         # The same message again, or an old one: a second update would be another memory of one version.
         raise StaleMemoryError(f"client {client}: round {round_} is over, memories are of round {held.client.sent}")
+    if anew:
+        held = Memories(ClientState(task=held.client.task))
     store, receiver = MemoryStore(), place.setup.algorithm.receiver()
     if round_ > 0:
         store.put(client, round_ - 1, held.client)

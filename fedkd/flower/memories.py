@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MEMORIES, ABOUT = "memories", "memories.about"
 """Names of the records in a context's state."""
-MAGIC = b"fm1\n"
+MAGIC = b"fm2\n"
 _HEAD = struct.Struct("<4sIIIIBI")
 """Magic, client, version of its memories up and down, version of the receiver's, which vectors follow, checksum."""
 
@@ -56,18 +56,19 @@ class Keeper:
     client: int
     folder: Path | None
 
-    def load(self, like: Tensor) -> Memories:
+    def load(self, like: Tensor, task: int) -> Memories:
         """What is there; nothing where there is nothing, or nothing that can be read.
 
         Args:
-            like: a vector [d] of the type and length of all memories.
+            like: a vector [d] of the type and length of the links' memories.
+            task: the length of what the task keeps, of the same type.
         """
         about = self.state.get(ABOUT)
         if not isinstance(about, ConfigRecord):
             return Memories()
         try:
             with self._opened(str(about["name"])) as file:
-                return _read(file, self.client, like)
+                return _read(file, self.client, like, task)
         except (WireError, OSError):
             return Memories()
 
@@ -89,13 +90,13 @@ class Keeper:
 def _pieces(client: int, memories: Memories) -> list[bytes | memoryview]:
     """Memories as bytes: a head, then the vectors as they lie in memory."""
     own, receiver = memories.client, memories.receiver
-    vectors = (own.uplink, own.downlink, receiver.memory)
+    vectors = (*own.vectors, receiver.memory)
     raw = [_bytes(vector) for vector in vectors if vector is not None]
     there = sum(1 << place for place, vector in enumerate(vectors) if vector is not None)
     return [_HEAD.pack(MAGIC, client, own.sent, own.received, receiver.version, there, _checksum(raw)), *raw]
 
 
-def _read(file: BinaryIO, client: int, like: Tensor) -> Memories:
+def _read(file: BinaryIO, client: int, like: Tensor, task: int) -> Memories:
     """What ``_pieces`` made for this client.
 
     Raises:
@@ -105,13 +106,14 @@ def _read(file: BinaryIO, client: int, like: Tensor) -> Memories:
     if len(head) != _HEAD.size:
         raise WireError(f"memories: {len(head)} bytes, fewer than their head of {_HEAD.size}")
     magic, owner, sent, received, version, there, checksum = _HEAD.unpack(head)
-    vectors = [torch.empty_like(like) if there >> place & 1 else None for place in range(3)]
+    lengths = (len(like), len(like), task, len(like))
+    vectors = [like.new_empty(length) if there >> place & 1 else None for place, length in enumerate(lengths)]
     raw = [_bytes(vector) for vector in vectors if vector is not None]
     whole = all(file.readinto(piece) == len(piece) for piece in raw) and not file.read(1)  # type: ignore[attr-defined]
     if (magic, owner, whole) != (MAGIC, client, True) or _checksum(raw) != checksum:
         raise WireError("memories: damaged, cut off, or another client's")
-    uplink, downlink, memory = vectors
-    return Memories(ClientState(uplink, sent, downlink, received), ReceiverState(version, memory, memory))
+    uplink, downlink, kept, memory = vectors
+    return Memories(ClientState(uplink, sent, downlink, received, kept), ReceiverState(version, memory, memory))
 
 
 def _bytes(vector: Tensor) -> memoryview:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fedkd.models.base import Model, parameters
-from fedkd.models.cnn import Cnn, FedAvgCnn
+from fedkd.models.cnn import Cnn
 from fedkd.models.linear import Linear
 from fedkd.models.mlp import Mlp
+from fedkd.models.plain_cnn import PlainCnn
 from fedkd.models.resnet import ResNet
 
-__all__ = ["Cnn", "FedAvgCnn", "Linear", "Mlp", "Model", "ResNet", "parameters"]
+__all__ = ["Cnn", "Linear", "Mlp", "Model", "PlainCnn", "ResNet", "parameters"]

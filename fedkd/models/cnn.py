@@ -1,4 +1,4 @@
-"""Small convolutional networks."""
+"""Small convolutional networks with GroupNorm."""
 
 from __future__ import annotations
 
@@ -55,35 +55,7 @@ class Cnn(Model):
                 torch.nn.MaxPool2d(2),
             ]
             inputs, height, width = outputs, height // 2, width // 2
-        return torch.nn.Sequential(*network, *_head(inputs * height * width, self.hidden, classes))
-
-
-@dataclass(frozen=True)
-class FedAvgCnn(Model):
-    """The network of federated averaging (McMahan et al. 2017, arXiv 1602.05629), without normalisation.
-
-    Two Conv 5x5 (32, 64) with ReLU and MaxPool 2, a hidden layer of 512: 1,663,370 parameters on
-    1 x 28 x 28 images with 10 classes.
-    """
-
-    def dim(self, shape: tuple[int, ...], classes: int) -> int:
-        """Two convolutions and two linear layers."""
-        inputs, height, width = image_shape("FedAvgCnn", shape, 4)
-        head = linear_dim(64 * (height // 4) * (width // 4), 512) + linear_dim(512, classes)
-        return linear_dim(25 * inputs, 32) + linear_dim(25 * 32, 64) + head
-
-    def layers(self, shape: tuple[int, ...], classes: int) -> torch.nn.Module:
-        """Conv, ReLU, MaxPool twice, Flatten, Linear, ReLU, Linear."""
-        inputs, height, width = image_shape("FedAvgCnn", shape, 4)
-        return torch.nn.Sequential(
-            torch.nn.Conv2d(inputs, 32, kernel_size=5, padding=2),
-            torch.nn.ReLU(),
-            torch.nn.MaxPool2d(2),
-            torch.nn.Conv2d(32, 64, kernel_size=5, padding=2),
-            torch.nn.ReLU(),
-            torch.nn.MaxPool2d(2),
-            *_head(64 * (height // 4) * (width // 4), 512, classes),
-        )
+        return torch.nn.Sequential(*network, *head(inputs * height * width, self.hidden, classes))
 
 
 def image_shape(model: str, shape: tuple[int, ...], smallest: int) -> tuple[int, int, int]:
@@ -100,7 +72,7 @@ def image_shape(model: str, shape: tuple[int, ...], smallest: int) -> tuple[int,
     return shape[0], shape[1], shape[2]
 
 
-def _head(inputs: int, hidden: int, classes: int) -> tuple[torch.nn.Module, ...]:
+def head(inputs: int, hidden: int, classes: int) -> tuple[torch.nn.Module, ...]:
     """Flatten, hidden layer, output."""
     return (
         torch.nn.Flatten(),

@@ -6,13 +6,29 @@ from fedkd.tasks.distillation import Distillation
 from fedkd.tasks.foreign import Foreign, ForeignData
 from fedkd.tasks.least_squares import LeastSquares
 from fedkd.tasks.logistic import Logistic
+from fedkd.tasks.matching import Matching
+from fedkd.tasks.schedules import Schedule
 from fedkd.tasks.supervised import Supervised
 from fedkd.tasks.targets import distillation_loss, target, taus
-from fedkd.tasks.teachers import CachedLogits, FittedTeacher, GlobalModel, Lesson, Local, Pretrained, Shelf, Teacher
+from fedkd.tasks.teachers import (
+    CachedLogits,
+    ClassLogits,
+    CoTrained,
+    FittedTeacher,
+    GlobalModel,
+    Lesson,
+    Local,
+    PastModels,
+    Pretrained,
+    Shelf,
+    Teacher,
+)
 
 __all__ = [
     "Batch",
     "CachedLogits",
+    "ClassLogits",
+    "CoTrained",
     "ConvexTask",
     "Distillation",
     "FittedTeacher",
@@ -23,8 +39,11 @@ __all__ = [
     "Lesson",
     "Local",
     "Logistic",
+    "Matching",
     "Optimum",
+    "PastModels",
     "Pretrained",
+    "Schedule",
     "Shelf",
     "Supervised",
     "Task",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import torch
 
@@ -37,10 +37,21 @@ class Batch(NamedTuple):
 class Task(ABC):
     """What a client learns: a frozen value without state.
 
-    ``metrics`` names what ``diagnose`` returns, in its order: only the numbers travel, never the names.
+    ``metrics`` names what ``diagnose`` returns, in its order: only the numbers travel, never the names. A task that is
+    ``taught`` reads a teacher's logits from every batch.
     """
 
     metrics: ClassVar[tuple[str, ...]]
+    taught: ClassVar[bool] = False
+
+    @property
+    def separable(self) -> bool:
+        """Whether ``gradient`` takes the batches of many models at once: the loss is a mean of one term a sample."""
+        return type(self).gradient is not Task.gradient
+
+    def at(self, round_: int) -> Self:
+        """The task of a round, counted from 0: this one, with values that follow schedules as they are then."""
+        return self
 
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:

@@ -25,6 +25,12 @@ def require_fraction(owner: str, name: str, value: float) -> None:
         raise ConfigurationError(f"{owner}: {name}={value} is outside [0, 1]; choose 0 <= {name} <= 1")
 
 
+def require_below_one(owner: str, name: str, value: float) -> None:
+    """Refuse a value outside [0, 1)."""
+    if not 0 <= value < 1:
+        raise ConfigurationError(f"{owner}: {name}={value} is outside [0, 1); choose 0 <= {name} < 1")
+
+
 def require_at_least(owner: str, name: str, value: int, least: int) -> None:
     """Refuse a count below its least value."""
     if value < least:

@@ -43,13 +43,18 @@ def decompose(student_logits: Tensor, q: Tensor, y: Tensor, tau_student: float =
     log_p = torch.log_softmax(student_logits / tau_student, dim=-1)
     wrong_q, wrong_log_p = wrong_classes(q, y), wrong_classes(log_p, y)
     average = wrong_q.mean(-1)
-    correct = -_at_label(q, y) * _at_label(log_p, y)
+    correct = -at_label(q, y) * at_label(log_p, y)
     smooth = -average * wrong_log_p.sum(-1)
     return Terms(correct, smooth, -((wrong_q - average.unsqueeze(-1)) * wrong_log_p).sum(-1))
 
 
+def at_label(rows: Tensor, y: Tensor) -> Tensor:
+    """The label's entry of every row; rows [..., b, C] give [..., b]."""
+    return rows.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+
+
 def wrong_classes(rows: Tensor, y: Tensor) -> Tensor:
-    """The entries of every row but the label's, in their order; shape [b, C - 1]."""
+    """The entries of every row but the label's, in their order; rows [..., b, C] give [..., b, C - 1]."""
     order = torch.arange(rows.shape[-1] - 1, device=rows.device)
     return rows.gather(-1, order + (order >= y.unsqueeze(-1)))
 
@@ -105,13 +110,9 @@ def _variance(rows: Tensor) -> Tensor:
     return (rows - rows.mean(-1, keepdim=True)).square().mean(-1)
 
 
-def _at_label(rows: Tensor, y: Tensor) -> Tensor:
-    return rows.gather(-1, y.unsqueeze(-1)).squeeze(-1)
-
-
 def _label_wins(scores: Tensor, y: Tensor) -> Tensor:
     """Whether no wrong class scores above the label (a tie is no loss)."""
-    return _at_label(scores, y) >= scores.amax(-1)
+    return at_label(scores, y) >= scores.amax(-1)
 
 
 def _fraction(hits: Tensor, like: Tensor) -> Tensor:

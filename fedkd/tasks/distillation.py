@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self, get_args
 
 import torch
 
-from fedkd.errors import ConfigurationError
-from fedkd.tasks import decomposition
+from fedkd.tasks import decomposition, diagnostics
 from fedkd.tasks.base import Batch, Task
-from fedkd.tasks.checks import require_choice, require_fraction, require_positive
-from fedkd.tasks.classification import accuracy, evaluate
-from fedkd.tasks.targets import Center, distillation_loss, label_mask, target
+from fedkd.tasks.checks import require_below_one, require_choice, require_fraction, require_positive
+from fedkd.tasks.classification import evaluate
+from fedkd.tasks.diagnostics import given
+from fedkd.tasks.schedules import Schedule, require_scheduled, values_at
+from fedkd.tasks.targets import Center, distillation_loss, smoothed_labels, target
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+SCHEDULED = ("tau_true", "tau_other", "tau_student", "kd_weight", "label_smoothing")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Distillation(Task):
         kd_weight: Weight of the distillation term, in [0, 1] (the paper's lambda).
         center: Zero point of the teacher's logits: "none" (the paper), "mean", or "wrong_mean".
         clamp: Keep a label that the teacher predicts from losing to another class.
+        label_smoothing: Part of the labels in CE that is spread over all classes, in [0, 1).
+        schedules: Of numbers above, by name: how they come to their values over the first rounds.
     """
 
     tau_true: float
@@ -41,17 +46,11 @@ class Distillation(Task):
     kd_weight: float
     center: Center
     clamp: bool
+    label_smoothing: float
+    schedules: dict[str, Schedule]
 
-    metrics: ClassVar[tuple[str, ...]] = (
-        "train_loss",
-        "train_accuracy",
-        "DA",
-        "DV",
-        "IV",
-        "entropy",
-        "agreement",
-        "inversion_rate",
-    )
+    metrics: ClassVar[tuple[str, ...]] = diagnostics.METRICS
+    taught: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_positive("Distillation", "tau_true", self.tau_true)
@@ -59,6 +58,16 @@ class Distillation(Task):
         require_positive("Distillation", "tau_student", self.tau_student)
         require_fraction("Distillation", "kd_weight", self.kd_weight)
         require_choice("Distillation", "center", self.center, get_args(Center))
+        require_below_one("Distillation", "label_smoothing", self.label_smoothing)
+        require_scheduled("Distillation", self.schedules, SCHEDULED)
+        # Bounds are intervals: where the first value and the last keep them, all between do.
+        self.at(0)
+
+    def at(self, round_: int) -> Self:
+        """The task of a round, without schedules."""
+        if not self.schedules:
+            return self
+        return replace(self, schedules={}, **values_at(self, self.schedules, round_))
 
     def target(self, teacher_logits: Tensor, y: Tensor) -> Tensor:
         """The target q [b, classes] that this task makes of teacher logits [b, classes] and labels [b]."""
@@ -66,12 +75,12 @@ class Distillation(Task):
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Mean loss of the student's outputs [b, classes], in nats."""
-        return self._loss(outputs, batch.y, self.target(_teacher(batch), batch.y))
+        return self._loss(outputs, batch.y, self.target(given(batch), batch.y))
 
     def aim(self, batch: Batch, classes: int, dtype: torch.dtype) -> Tensor:
         """(1 - kd_weight) label + kd_weight tau_student q, [b, classes]: the same in every epoch."""
-        q = self.target(_teacher(batch), batch.y).to(dtype)
-        label = label_mask(batch.y, classes).to(dtype)
+        q = self.target(given(batch), batch.y).to(dtype)
+        label = smoothed_labels(batch.y, classes, self.label_smoothing, dtype)
         return (1 - self.kd_weight) * label + self.kd_weight * self.tau_student * q
 
     def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:
@@ -88,20 +97,9 @@ class Distillation(Task):
 
     def diagnose(self, outputs: Tensor, batch: Batch) -> tuple[float, ...]:
         """Loss and accuracy, then the means over the samples of the diagnostics named in ``metrics``."""
-        y, logits = batch.y, _teacher(batch)
-        q = self.target(logits, y)
-        measured = (
-            self._loss(outputs, y, q),
-            accuracy(outputs, y),
-            decomposition.derived_average(q, y).mean(),
-            decomposition.derived_variance(q, y).mean(),
-            decomposition.inherent_variance(logits, y, self.tau_other).mean(),
-            decomposition.entropy(q).mean(),
-            decomposition.agreement(outputs, logits),
-            decomposition.inversion_rate(logits, q, y),
-        )
-        # One stack, so that an accelerator is waited for once.
-        return tuple(torch.stack(measured).tolist())
+        y, logits = batch.y, given(batch)
+        q, inherent = self.target(logits, y), decomposition.inherent_variance(logits, y, self.tau_other)
+        return diagnostics.diagnose(self._loss(outputs, y, q), outputs, batch, q, inherent)
 
     def evaluate(self, outputs: Tensor, y: Tensor) -> dict[str, float]:
         """Plain cross-entropy and accuracy on labels y [n]; the teacher is not asked."""
@@ -110,16 +108,8 @@ class Distillation(Task):
     def _loss(self, outputs: Tensor, y: Tensor, q: Tensor) -> Tensor:
         if self.tau_student == 1:
             # A cross-entropy is linear in its target: one on the mixed target is both terms in half the time.
-            label = label_mask(y, outputs.shape[-1]).to(q.dtype)
+            label = smoothed_labels(y, outputs.shape[-1], self.label_smoothing, q.dtype)
             return torch.nn.functional.cross_entropy(outputs, torch.lerp(label, q, self.kd_weight))
-        supervised = torch.nn.functional.cross_entropy(outputs, y)
+        supervised = torch.nn.functional.cross_entropy(outputs, y, label_smoothing=self.label_smoothing)
         distilled = distillation_loss(outputs, q, self.tau_student)
         return (1 - self.kd_weight) * supervised + self.kd_weight * distilled
-
-
-def _teacher(batch: Batch) -> Tensor:
-    if batch.teacher is None:
-        raise ConfigurationError(
-            "Distillation: teacher=None gives no logits; choose teacher=pretrained, local or global_model"
-        )
-    return batch.teacher

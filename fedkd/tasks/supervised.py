@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from fedkd.errors import ConfigurationError
 from fedkd.tasks.base import Batch, Task
+from fedkd.tasks.checks import require_below_one
 from fedkd.tasks.classification import accuracy, evaluate
-from fedkd.tasks.targets import label_mask
+from fedkd.tasks.targets import smoothed_labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,11 +29,7 @@ class Supervised(Task):
     metrics: ClassVar[tuple[str, ...]] = ("train_loss", "train_accuracy")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            value = self.label_smoothing
-            raise ConfigurationError(
-                f"Supervised: label_smoothing={value} is outside [0, 1); choose 0 <= label_smoothing < 1"
-            )
+        require_below_one("Supervised", "label_smoothing", self.label_smoothing)
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Mean smoothed cross-entropy of outputs [b, classes], in nats."""
@@ -41,8 +37,7 @@ class Supervised(Task):
 
     def aim(self, batch: Batch, classes: int, dtype: torch.dtype) -> Tensor:
         """The smoothed labels (1 - s) label + s / classes, float [b, classes]."""
-        answer = label_mask(batch.y, classes).to(dtype)
-        return answer * (1 - self.label_smoothing) + self.label_smoothing / classes
+        return smoothed_labels(batch.y, classes, self.label_smoothing, dtype)
 
     def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Gradient of ``loss`` in the outputs, in closed form; shape [..., b, classes].

@@ -21,6 +21,11 @@ def label_mask(y: Tensor, classes: int) -> Tensor:
     return y.unsqueeze(-1) == torch.arange(classes, device=y.device)
 
 
+def smoothed_labels(y: Tensor, classes: int, smoothing: float, dtype: torch.dtype) -> Tensor:
+    """(1 - s) label + s / classes, [b, classes]: labels of which a part s is spread over all classes."""
+    return label_mask(y, classes).to(dtype) * (1 - smoothing) + smoothing / classes
+
+
 def taus(y: Tensor, classes: int, tau_true: float, tau_other: float, dtype: torch.dtype | None = None) -> Tensor:
     """Temperature of every logit: tau_true at the label, tau_other elsewhere.
 

@@ -24,16 +24,19 @@ class Descent(ABC):
     Args:
         flat: the parameters.
         states: vectors that are kept beside them, zero at first.
+        proximal: mu; unless it is 0, every gradient g becomes g + mu (w - x), x the model at the start (FedProx).
 
     Attributes:
         whole: all models.
         flat: those that go on.
     """
 
-    def __init__(self, flat: Flat, states: int) -> None:
+    def __init__(self, flat: Flat, states: int, proximal: float = 0.0) -> None:
         self.whole = self.flat = self._parameters = flat
         self._all_states = tuple(flat.zeros() for _ in range(states))
         self._whole_states = self._states = self._all_states
+        self._proximal = proximal
+        self._all_anchors = self._anchors = _copies(flat) if proximal else ()
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -63,6 +66,7 @@ class Descent(ABC):
     def narrow(self, count: int) -> None:
         """Of several models, only the first go on; the others are complete."""
         self.flat, self._states = self.flat.first(count), _first(self._states, count)
+        self._anchors = _first(self._anchors, count)
 
     def restart(self, count: int) -> None:
         """Of several models, the first begin anew from the parameters as they are: nothing is allocated."""
@@ -70,32 +74,53 @@ class Descent(ABC):
         self._whole_states = self._states = _first(self._all_states, count)
         for state in self._states:
             state.buffer.zero_()
+        self._anchors = _first(self._all_anchors, count)
+        for anchor in self._anchors:
+            anchor.buffer.copy_(self.flat.buffer)
+
+    def _pull(self, gradient: Tensor) -> None:
+        """Add mu (w - x) to a gradient of all parameters, as it lies in a buffer."""
+        for anchor in self._anchors:
+            gradient.add_(self.flat.buffer - anchor.buffer, alpha=self._proximal)
 
 
 class PlainDescent(Descent):
-    """w -= rate (g + decay w), at once."""
+    """w -= rate (g + decay w + mu (w - x)), at once."""
 
-    def __init__(self, flat: Flat, rate: float, decay: float) -> None:
-        super().__init__(flat, states=0)
+    def __init__(self, flat: Flat, rate: float, decay: float, proximal: float = 0.0) -> None:
+        super().__init__(flat, 0, proximal)
         self._rate, self._kept = rate, 1 - rate * decay
 
     def give(self, index: int, gradient: Tensor) -> None:
         """Step."""
         parameter = self.parameters[index]
-        if self._kept != 1:
-            parameter.mul_(self._kept)
+        kept = self._drawn(index)
+        if kept != 1:
+            parameter.mul_(kept)
         parameter.add_(gradient, alpha=-self._rate)
 
     def give_product(self, index: int, left: Tensor, right: Tensor) -> None:
         """Step; the gradient itself is nowhere."""
-        _add_product(self.parameters[index], left, right, self._kept, -self._rate)
+        kept = self._drawn(index)
+        _add_product(self.parameters[index], left, right, kept, -self._rate)
+
+    def _drawn(self, index: int) -> float:
+        """Move a parameter towards x; the result is by what it is still to be multiplied."""
+        share = self._rate * self._proximal
+        for anchor in self._anchors:
+            parameter, x = self.parameters[index], anchor.views[index]
+            if self._kept != 1:
+                parameter.mul_(self._kept - share).add_(x, alpha=share)
+            else:
+                parameter.lerp_(x, share)
+        return 1.0 if self._anchors else self._kept
 
 
 class MomentumDescent(Descent):
-    """m = momentum m + g + decay w;  w -= rate m."""
+    """m = momentum m + g + decay w + mu (w - x);  w -= rate m."""
 
-    def __init__(self, flat: Flat, rate: float, momentum: float, decay: float) -> None:
-        super().__init__(flat, states=1)
+    def __init__(self, flat: Flat, rate: float, momentum: float, decay: float, proximal: float = 0.0) -> None:
+        super().__init__(flat, 1, proximal)
         self._rate, self._momentum, self._decay = rate, momentum, decay
 
     def give(self, index: int, gradient: Tensor) -> None:
@@ -111,14 +136,23 @@ class MomentumDescent(Descent):
         velocity = self._states[0].buffer
         if self._decay:
             velocity.add_(self.flat.buffer, alpha=self._decay)
+        self._pull(velocity)
         self.flat.buffer.add_(velocity, alpha=-self._rate)
 
 
 class AdamDescent(Descent):
     """Adam with decoupled weight decay (torch.optim.AdamW's formulas), in one pass over the flat buffers."""
 
-    def __init__(self, flat: Flat, rate: float, betas: tuple[float, float], epsilon: float, decay: float) -> None:
-        super().__init__(flat, states=3)
+    def __init__(
+        self,
+        flat: Flat,
+        rate: float,
+        betas: tuple[float, float],
+        epsilon: float,
+        decay: float,
+        proximal: float = 0.0,
+    ) -> None:
+        super().__init__(flat, 3, proximal)
         self._rate, self._betas, self._epsilon, self._decay = rate, betas, epsilon, decay
         self._steps = torch.zeros((), dtype=torch.float32, device=flat.buffer.device)
 
@@ -133,6 +167,7 @@ class AdamDescent(Descent):
     def end(self) -> None:
         """Step."""
         gradient, first, second = self._states
+        self._pull(gradient.buffer)
         self._steps += 1
         torch._fused_adamw_(
             [self.flat.buffer],
@@ -209,6 +244,13 @@ class MeanGradient(Descent):
 
 def _first(states: tuple[Flat, ...], count: int) -> tuple[Flat, ...]:
     return tuple(state.first(count) for state in states)
+
+
+def _copies(flat: Flat) -> tuple[Flat, ...]:
+    """One copy."""
+    copy = flat.zeros()
+    copy.buffer.copy_(flat.buffer)
+    return (copy,)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor, beta: float, alpha: float) -> None:

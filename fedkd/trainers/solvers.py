@@ -7,6 +7,7 @@ Operators are scale-equivariant, so dividing by the local step size would change
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,46 +38,58 @@ class Gradient(Solver):
 
 @dataclass(frozen=True)
 class Sgd(Solver):
-    """Local SGD: m = momentum m + g + weight_decay w; w -= learning_rate m."""
+    """Local SGD: m = momentum m + g + weight_decay w + proximal (w - x); w -= learning_rate m.
+
+    Args:
+        learning_rate: of a step, > 0.
+        momentum: in [0, 1).
+        weight_decay: weight of |w|^2 / 2, >= 0.
+        proximal: mu, weight of |w - x|^2 / 2 with x the received model, >= 0. Source: Li et al., FedProx (2020).
+    """
 
     learning_rate: float
     momentum: float
     weight_decay: float
+    proximal: float
 
     def __post_init__(self) -> None:
         _check_rate("Sgd", self.learning_rate)
         if not 0 <= self.momentum < 1:
             raise ConfigurationError(f"Sgd: momentum={self.momentum:g} is outside [0, 1); choose momentum = 0.9")
-        _check_decay("Sgd", self.weight_decay)
+        _check_weights("Sgd", weight_decay=self.weight_decay, proximal=self.proximal)
 
     def start(self, flat: Flat) -> Descent:
         """Without momentum no gradient needs to be kept."""
         if self.momentum:
-            return MomentumDescent(flat, self.learning_rate, self.momentum, self.weight_decay)
-        return PlainDescent(flat, self.learning_rate, self.weight_decay)
+            return MomentumDescent(flat, self.learning_rate, self.momentum, self.weight_decay, self.proximal)
+        return PlainDescent(flat, self.learning_rate, self.weight_decay, self.proximal)
 
 
 @dataclass(frozen=True)
 class Adam(Solver):
-    """Local Adam with decoupled weight decay (torch.optim.AdamW), started afresh for every update."""
+    """Local Adam with decoupled weight decay (torch.optim.AdamW), started afresh for every update.
+
+    ``proximal`` is that of ``Sgd``: a part of the gradient, hence of both moments.
+    """
 
     learning_rate: float
     beta1: float
     beta2: float
     epsilon: float
     weight_decay: float
+    proximal: float
 
     def __post_init__(self) -> None:
         _check_rate("Adam", self.learning_rate)
         for name, value in (("beta1", self.beta1), ("beta2", self.beta2)):
             if not 0 <= value < 1:
                 raise ConfigurationError(f"Adam: {name}={value:g} is outside [0, 1); choose {name} = 0.9")
-        _check_decay("Adam", self.weight_decay)
+        _check_weights("Adam", weight_decay=self.weight_decay, proximal=self.proximal)
 
     def start(self, flat: Flat) -> Descent:
         """Both moments are zero."""
         betas = (self.beta1, self.beta2)
-        return AdamDescent(flat, self.learning_rate, betas, self.epsilon, self.weight_decay)
+        return AdamDescent(flat, self.learning_rate, betas, self.epsilon, self.weight_decay, self.proximal)
 
 
 def _check_rate(owner: str, rate: float) -> None:
@@ -84,6 +97,7 @@ def _check_rate(owner: str, rate: float) -> None:
         raise ConfigurationError(f"{owner}: learning_rate={rate:g} is not positive; choose learning_rate > 0")
 
 
-def _check_decay(owner: str, decay: float) -> None:
-    if decay < 0:
-        raise ConfigurationError(f"{owner}: weight_decay={decay:g} is negative; choose weight_decay >= 0")
+def _check_weights(owner: str, **weights: float) -> None:
+    for name, value in weights.items():
+        if not 0 <= value < math.inf:
+            raise ConfigurationError(f"{owner}: {name}={value:g} is not in [0, inf); choose {name} >= 0")

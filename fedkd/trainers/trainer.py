@@ -34,18 +34,29 @@ class Pupil(NamedTuple):
         x: the model that it received [d], on the learner's device.
         samples: its own.
         key: its randomness in this round.
+        kept: what the client keeps for its task between rounds [m], where the learner keeps anything.
     """
 
     x: Tensor
     samples: Samples
     key: Key
+    kept: Tensor | None = None
 
 
 class Update(NamedTuple):
-    """What training gives: the update [d] and what the client reports, in the order of the task's metrics."""
+    """What training gives.
+
+    Args:
+        vector: the update [d].
+        numbers: what the client reports, in the order of the task's metrics.
+        kept: what the client is to keep until its next round [m].
+        beside: what it sends beside the update.
+    """
 
     vector: Tensor
     numbers: tuple[float, ...]
+    kept: Tensor | None = None
+    beside: Tensor | None = None
 
 
 class Trainer(Protocol):

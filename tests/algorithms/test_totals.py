@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from fedkd.algorithms import totals
-from fedkd.algorithms.totals import Terms, totals_of
+from fedkd.algorithms.totals import Partial, Terms, totals_of
 from fedkd.messages import Kind, Message
-from fedkd_compression import ExactSum, OperatorError
+from fedkd_compression import ExactSum, OperatorError, WireError
 
 DIM = 1000
 
@@ -73,3 +73,37 @@ def test_what_work_makes_of_replies_comes_in_their_order_and_no_more_at_a_time_t
         assert result == 10 * of.client == 10 * (number - 1)
         assert len(done) <= number + held - 1
     assert sorted(done) == list(range(7))
+
+
+def sum_of(count: int, dim: int) -> ExactSum:
+    total = ExactSum.zeros(dim)
+    for number in range(count):
+        total.add(torch.full((dim,), 0.1 + number))
+    return total
+
+
+@pytest.mark.parametrize(("ahead", "beside"), [(False, False), (True, False), (False, True), (True, True)])
+def test_sums_of_a_worker_come_back_and_merge(ahead: bool, beside: bool) -> None:
+    def part(count: int) -> Partial:
+        return Partial(sum_of(count, 5), sum_of(count, 5) if ahead else None, sum_of(count, 3) if beside else None)
+
+    read = Partial.unpack(part(2).pack(), 5, 3)
+    assert (read.ahead is not None, read.beside is not None) == (ahead, beside)
+    read.merge(Partial.unpack(part(3).pack(), 5, 3))
+    read.merge(Partial(sum_of(1, 5)))
+    expected = sum_of(2, 3)
+    expected.merge(sum_of(3, 3))
+    assert read.beside is None or torch.equal(read.beside.total(), expected.total())
+
+
+def test_sums_of_another_length_beside_are_refused() -> None:
+    parts = Partial(sum_of(1, 5), None, sum_of(1, 3)).pack()
+    assert len(parts) == 3
+    assert parts[1] == b""
+    for wrong in (0, 2):
+        with pytest.raises(WireError):
+            Partial.unpack(parts, 5, wrong)
+    with pytest.raises(WireError, match="sum: its first part is empty"):
+        Partial.unpack((b"", *parts[1:]), 5, 3)
+    with pytest.raises(WireError, match="sum: 4 parts"):
+        Partial.unpack((*parts, b""), 5, 3)

@@ -98,10 +98,10 @@ def test_update_that_is_too_large_names_its_client(estimator: str) -> None:
         algorithm.aggregate(state, [replace(reply, frame=frames[0])])
 
 
-@pytest.mark.parametrize("parts", [0, 3])
-def test_neither_one_sum_nor_two_is_no_partial(parts: int) -> None:
+@pytest.mark.parametrize("parts", [0, 4])
+def test_neither_one_sum_nor_two_nor_three_is_no_partial(parts: int) -> None:
     (packed,) = Partial(federation(Case())[0].algorithm.uplink.nothing().total).pack()
-    with pytest.raises(WireError, match=f"^sum: {parts} parts, not the one or two"):
+    with pytest.raises(WireError, match=f"^sum: {parts} parts, not the one to three"):
         Partial.unpack([packed] * parts, DIM)
 
 

@@ -43,11 +43,13 @@ def disk_bytes(folder: Path) -> int:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int8])
 def test_every_bit_comes_back(dtype: torch.dtype, tmp_path: Path) -> None:
     uplink, downlink = torch.tensor([1, -2, 0, 127, 5]).to(dtype), torch.arange(10).to(dtype)[::2]
-    kept = FolderStore(tmp_path, 5, dtype)
-    kept.put(3, 7, ClientState(uplink, 2, downlink, 4))
-    read = FolderStore(tmp_path, 5, dtype).before(3, 8)
+    task = torch.arange(7).to(dtype)
+    kept = FolderStore(tmp_path, 5, dtype, 7)
+    kept.put(3, 7, ClientState(uplink, 2, downlink, 4, task))
+    read = FolderStore(tmp_path, 5, dtype, 7).before(3, 8)
     assert same(read.uplink, uplink)
     assert same(read.downlink, downlink)
+    assert same(read.task, task)
     assert (read.sent, read.received) == (2, 4)
 
 
@@ -209,6 +211,13 @@ def test_a_folder_of_other_vectors_is_refused(dim: int, dtype: torch.dtype, said
     store(tmp_path)
     with pytest.raises(ConfigurationError, match=rf"{said}; name another folder, or delete this one$"):
         FolderStore(tmp_path, dim, dtype)
+
+
+def test_an_older_layout_and_another_task_are_refused_in_one_line(tmp_path: Path) -> None:
+    for found, said in (('"version": 2', "version=2, .* version=3"), ('"task": 7', "task=7, .* task=0")):
+        (tmp_path / "layout.json").write_text(f'{{"version": 3, "dim": 5, "dtype": "torch.float32", {found}}}')
+        with pytest.raises(ConfigurationError, match=rf"^client states in .* have {said}; [^\n]*$"):
+            store(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"version": 1'])

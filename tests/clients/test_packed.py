@@ -17,13 +17,15 @@ from fedkd_compression.codecs.choice import CONSTANT
 from tests.fuzz import memory
 from tests.fuzz.forge import forged, stream
 
-HEAD = struct.Struct("<IIIIQQ")
+HEAD = struct.Struct("<IIIIIQQQ")
 VECTOR = torch.tensor([0.1, -0.0, 3e38], dtype=torch.float32)
 STATES = {
     "empty": ClientState(),
     "uplink": ClientState(VECTOR, 4),
     "downlink": ClientState(None, 1, VECTOR.double() / 3, 2**32 - 1),
     "both": ClientState(VECTOR.double(), 3, -VECTOR.double(), 5),
+    "task": ClientState(task=torch.arange(7.0)),
+    "all": ClientState(VECTOR, 3, -VECTOR, 5, torch.arange(7.0)),
 }
 
 
@@ -40,6 +42,7 @@ def test_it_comes_back_bit_for_bit(name: str) -> None:
     assert (client, after.sent, after.received) == (2**32 - 1, state.sent, state.received)
     assert same(after.uplink, state.uplink)
     assert same(after.downlink, state.downlink)
+    assert same(after.task, state.task)
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -57,7 +60,7 @@ def test_every_changed_byte_and_every_other_length_is_refused(name: str) -> None
 
 def claiming(dim: int, frame: bytes) -> bytes:
     """A state whose head says another dimension, under a right checksum."""
-    head = HEAD.pack(3, 1, 0, dim, len(frame), 0)
+    head = HEAD.pack(3, 1, 0, dim, 0, len(frame), 0, 0)
     return head + struct.pack("<I", zlib.crc32(head)) + frame
 
 

@@ -18,7 +18,7 @@ from fedkd.clients.memory_store import MemoryStore
 from fedkd.clients.store import ClientState
 from fedkd.clients.stores import Store, needed
 
-CLIENTS, DIM = (0, 1, 63, 64), 3
+CLIENTS, DIM, TASK = (0, 1, 63, 64), 3, 5
 
 Saved = list[tuple[int, ClientState]]
 Begin = Callable[[Path, int, Saved], Store]
@@ -33,7 +33,7 @@ def begin_memory(folder: Path, committed: int, saved: Saved) -> Store:
 
 
 def begin_folder(folder: Path, committed: int, saved: Saved) -> Store:
-    store = FolderStore(folder, DIM, torch.float32)
+    store = FolderStore(folder, DIM, torch.float32, TASK)
     store.commit(committed)
     return store
 
@@ -55,6 +55,7 @@ def state(number: int, uplink: bool = True, downlink: bool = False) -> ClientSta
         number,
         torch.full((DIM,), -float(number)) if downlink else None,
         2 * number,
+        torch.full((TASK,), number + 0.5) if number % 5 else None,
     )
 
 
@@ -62,7 +63,7 @@ def same(a: ClientState, b: ClientState) -> bool:
     def equal(x: torch.Tensor | None, y: torch.Tensor | None) -> bool:
         return x is y is None or (x is not None and y is not None and torch.equal(x, y))
 
-    return (a.sent, a.received) == (b.sent, b.received) and equal(a.uplink, b.uplink) and equal(a.downlink, b.downlink)
+    return (a.sent, a.received) == (b.sent, b.received) and all(map(equal, a.vectors, b.vectors))
 
 
 class Run:

@@ -61,14 +61,15 @@ def test_top_level_keys_have_bounds(override: str, message: str) -> None:
         (["data=fashion", "data.path=/nowhere"], "/nowhere", "set"),
         (["model=none"], "model: none, but this task trains a network", "choose model=mlp"),
         (["teacher=global_model"], "teacher: given, but this task learns from labels alone", "choose teacher=none"),
-        (["task=distillation"], "teacher: none, but task=distillation needs one", "choose teacher=pretrained"),
+        (["task=distillation"], "teacher: none, but task Distillation needs one", "choose teacher=pretrained"),
+        (["task=dkd"], "teacher: none, but task Matching needs one", "choose teacher=pretrained"),
         (["algorithm.compresses=step", "algorithm.sent_to=each"], "no common model", "choose sent_to = all"),
         (["server.step_size=-1"], "step_size=-1", "choose"),
         (["solver.momentum=1"], "momentum=1 is outside [0, 1)", "choose momentum"),
     ],
 )
 def test_what_cannot_work_is_answered_with_value_bound_and_fix(overrides: list[str], fault: str, fix: str) -> None:
-    teacher = ["teacher=none"] if overrides == ["task=distillation"] else []
+    teacher = ["teacher=none"] if overrides in (["task=distillation"], ["task=dkd"]) else []
     with pytest.raises(ConfigurationError) as caught:
         checked(*SUPERVISED, *overrides, *teacher)
     message = str(caught.value)

@@ -74,7 +74,7 @@ def update_of(setup: Setup, client: int, folder: Path) -> torch.Tensor:
     shop = setup.workshop("cpu", folder)
     assert shop.logits is not None
     part = torch.from_numpy(shop.parts[client])
-    samples = ClientSamples(shop.train, part, shop.logits(client))
+    samples = ClientSamples(shop.train, part, shop.logits(client, None))
     [update] = shop.trainer.train(shop.learner, shop.solver, [Pupil(setup.model, samples, key(0, "train", 0, client))])
     return update.vector
 

@@ -33,6 +33,7 @@ NEEDS = {
         "count_sketch": ("operator.columns=50",),
         "dead_zone": ("memory.rate=1",),
         "eden": ("memory.rate=1",),
+        "energy_svd": ("memory.rate=1",),
         "float16": ("memory.rate=1",),
         "low_rank": ("memory.rate=1",),
         "rand_k": ("operator.k=50",),
@@ -42,6 +43,7 @@ NEEDS = {
     }.items()
 }
 """What a choice cannot do without at this size."""
+CO_TRAINED = tuple(item for item in TINY if item not in ("teacher.epochs=1", "teacher.threads=1"))
 BASES = {
     "data": SKEWED,
     "data/digits": (*SKEWED, *DIGITS[1:]),
@@ -51,17 +53,35 @@ BASES = {
     "data/logistic": (*CONVEX, "task=logistic"),
     "algorithm": TINY,
     "model": (*SMALL, *DIGITS, "task=supervised"),
+    "model/mnist_cnn": (*SMALL, "data=mnist5k", *NEEDS["data/mnist5k"], "task=supervised", "partitioner=iid"),
     "model/none": (*CONVEX, "task=least_squares"),
     "partitioner/natural_id": (*CONVEX, "task=logistic"),
     "task/distillation": TINY,
+    "task/dist": TINY,
+    "task/dkd": TINY,
+    "task/fedkd": CO_TRAINED,
+    "task/fedntd": (*TINY[: -len(TEACHER)],),
     "task/least_squares": CONVEX,
     "task/logistic": CONVEX,
+    "task/lskd": TINY,
+    "task/nkd": TINY,
+    "task/ttm": TINY,
+    "task/wttm": TINY,
     "teacher": (*TINY[: -len(TEACHER)],),
+    "teacher/co_trained": CO_TRAINED,
     "teacher/local": TINY,
     "teacher/pretrained": TINY,
     "teacher/none": SUPERVISED,
 }
 """The run in which a choice is tried, where it is not the supervised one."""
+METHODS = {
+    "fedprox": (),
+    "fedkd": CO_TRAINED[-3:],
+    "fedntd": (),
+    "fedgkd": (),
+    "feddistill": (),
+}
+"""Federated baselines, with what each needs at this size."""
 ONLY_BY_NAME = ("hydra", "experiment")
 ELSEWHERE = {
     "executor/mpi": "test_mpirun",
@@ -114,6 +134,17 @@ def test_the_tables_name_choices_that_exist() -> None:
     groups = {choice.split("/")[0] for choice in CHOICES}
     assert {name for name in (*NEEDS, *BASES) if "/" in name} <= set(CHOICES)
     assert {name for name in BASES if "/" not in name} <= groups
+
+
+@pytest.mark.parametrize("algorithm", ["sgd", "diana", "artemis", "mcm"])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_with_every_kind_of_link(method: str, algorithm: str, tmp_path: Path) -> None:
+    overrides = [*SMALL, *DIGITS, *STUDENT, f"experiment={method}", *METHODS[method], f"algorithm={algorithm}"]
+    outcome = run(tmp_path, overrides)
+    assert (outcome.reason, outcome.rounds, outcome.message) == ("finished", 2, "")
+    assert settings_of(overrides).algorithm.name.lower() == algorithm
+    for report in read_reports(tmp_path):
+        assert all(math.isfinite(value) for value in (report.metrics | report.diagnostics).values())
 
 
 @pytest.mark.parametrize("algorithm", ["artemis", "dore", "rand_mcm", "sgd"])

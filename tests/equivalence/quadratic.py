@@ -16,14 +16,16 @@ from fedkd.links import ErrorFeedback, Link, NoMemory, Shift
 from fedkd.tasks import LeastSquares, client_weights
 from fedkd.tasks.convex_learner import ConvexLearner, objective
 from fedkd.trainers import Gradient, Serial
-from fedkd_compression import Identity, SubtractiveDither
+from fedkd_compression import DeadZone, Identity, Sign, SubtractiveDither
 
 SEED, RUN, CLIENTS, DIM, SAMPLES = 7, 99, 5, 8, 12
 STEP_SIZE = 0.3
 RATE = 0.4
 
 SHIFT = Shift(rate=RATE, start="zero")
+WHOLE = Shift(rate=1.0, start="zero")
 DITHER = SubtractiveDither(step=1.0)
+ZONE = DeadZone(step=1.0, threshold=0.55)
 FULL_BATCH = Serial(epochs=1, batch_size=0, batches=0, fused="auto")
 
 ROWS = {
@@ -36,6 +38,10 @@ ROWS = {
     "dore": ("step", "all", Link(DITHER, SHIFT), Link(DITHER, ErrorFeedback(0.8))),
     "mcm": ("model", "all", Link(DITHER, SHIFT), Link(DITHER, SHIFT)),
     "rand_mcm": ("model", "each", Link(DITHER, SHIFT), Link(DITHER, SHIFT)),
+    "ef21": ("model", "all", Link(ZONE, WHOLE), Link(Identity(), NoMemory())),
+    "ef21_bc": ("model", "all", Link(ZONE, WHOLE), Link(ZONE, WHOLE)),
+    "ef21_p_diana": ("model", "all", Link(DITHER, SHIFT), Link(ZONE, WHOLE)),
+    "dist_ef_sgd": ("step", "all", Link(Sign(), ErrorFeedback(1.0)), Link(Sign(), ErrorFeedback(1.0))),
 }
 
 

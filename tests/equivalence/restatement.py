@@ -16,6 +16,24 @@ def dither(x: np.ndarray, seed: int, purpose: str, k: int, client: int = EVERYON
     return np.zeros_like(x) if s == 0 else (np.round(x / s + u) - u) * s
 
 
+def zone(x: np.ndarray) -> np.ndarray:
+    """Dead zone of .55 of the step RMS(x), or of what the largest value reaches; cells restored to their mean."""
+    s = min(np.sqrt(np.mean(x**2)), np.abs(x).max() / 0.55 * (1 - 2.0**-20))
+    if s == 0:
+        return np.zeros_like(x)
+    q = np.floor(np.abs(x) / s + 0.45)
+    offset = np.float16((np.abs(x) / s - q)[q > 0].mean())
+    return np.sign(x) * np.where(q > 0, (q + np.float64(offset)) * s, 0)
+
+
+def one_bit(x: np.ndarray) -> np.ndarray:
+    """Mean absolute value and signs."""
+    return np.where(x < 0, -1.0, 1.0) * np.abs(x).mean()
+
+
+CONTRACTIVE_UP, CONTRACTIVE_DOWN = ("ef21", "ef21_bc"), ("ef21_bc", "ef21_p_diana")
+
+
 class Restated:
     """One object an algorithm: ``round(k)`` performs a round for all clients and returns w."""
 
@@ -29,19 +47,23 @@ class Restated:
         self.E = np.zeros(dim)
 
     def up(self, k, i, x):
-        return dither(x, self.seed, "uplink", k, i)
+        if self.name == "dist_ef_sgd":
+            return one_bit(x)
+        return zone(x) if self.name in CONTRACTIVE_UP else dither(x, self.seed, "uplink", k, i)
 
     def down(self, k, x, i=EVERYONE):
-        return dither(x, self.seed, "downlink", k, i)
+        if self.name == "dist_ef_sgd":
+            return one_bit(x)
+        return zone(x) if self.name in CONTRACTIVE_DOWN else dither(x, self.seed, "downlink", k, i)
 
     def models(self, k):
         """What every client trains from."""
-        if self.name not in ("mcm", "rand_mcm"):
+        if self.name not in ("mcm", "rand_mcm", *CONTRACTIVE_DOWN):
             return [self.w] * self.n
         who = range(self.n) if self.name == "rand_mcm" else [EVERYONE] * self.n
         om = [self.down(k, self.w - self.H[i], c) for i, c in enumerate(who)]
         x = [self.H[i] + om[i] for i in range(self.n)]
-        self.H += self.rate * np.array(om)
+        self.H += (1.0 if self.name in CONTRACTIVE_DOWN else self.rate) * np.array(om)
         return x
 
     def mean(self, k, g):
@@ -50,13 +72,13 @@ class Restated:
             return np.mean(g, axis=0)
         if self.name in ("qsgd", "biqsgd"):
             return np.mean([self.up(k, i, g[i]) for i in range(self.n)], axis=0)
-        if self.name == "doublesqueeze":
+        if self.name in ("doublesqueeze", "dist_ef_sgd"):
             sent = np.array([self.up(k, i, g[i] + self.e[i]) for i in range(self.n)])
             self.e = np.array(g) + self.e - sent
             return sent.mean(axis=0)
         change = np.array([self.up(k, i, g[i] - self.h[i]) for i in range(self.n)])
         mean = (self.h + change).mean(axis=0)
-        self.h += self.rate * change
+        self.h += (1.0 if self.name in CONTRACTIVE_UP else self.rate) * change
         return mean
 
     def round(self, k):
@@ -64,7 +86,7 @@ class Restated:
         step = self.gamma * self.mean(k, g)
         if self.name in ("biqsgd", "artemis"):
             step = self.down(k, step)
-        if self.name in ("doublesqueeze", "dore"):
+        if self.name in ("doublesqueeze", "dore", "dist_ef_sgd"):
             wanted = step + self.weight * self.E
             step = self.down(k, wanted)
             self.E = wanted - step

@@ -21,6 +21,9 @@ RUNS = {
     "distillation": TINY,
     "local teachers": (*TINY[: -len(TEACHER)], "teacher=local", *TEACHER),
     "global teacher": (*TINY[: -len(TEACHER)], "teacher=global_model"),
+    "co-trained teacher": (*TINY[: -len(TEACHER)], "experiment=fedkd", *TEACHER[-3:]),
+    "past models": (*TINY[: -len(TEACHER)], "experiment=fedgkd"),
+    "class logits": (*TINY[: -len(TEACHER)], "experiment=feddistill"),
     "cnn": (*SUPERVISED[:-2], "task=supervised", "model=cnn"),
 }
 

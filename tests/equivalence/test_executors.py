@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.runs import SUPERVISED, TINY, resume, rounds_of, run
+from tests.e2e.runs import DIGITS, SMALL, STUDENT, SUPERVISED, TINY, resume, rounds_of, run
 
 pytestmark = pytest.mark.e2e
 
 SIZE = ("clients=6", "rounds=3")
 PARTIAL = ("participation=bernoulli", "participation.p=0.5")
+METHOD = (*SMALL, *DIGITS, *STUDENT, *SIZE)
+CO_TRAINED = ("teacher.model.channels=[4]", "teacher.model.hidden=8", "teacher.model.groups=2")
 CONFIGURATIONS = {
     "main job": (*TINY, *SIZE),
     "artemis": (*SUPERVISED, *SIZE, "algorithm=artemis"),
@@ -21,6 +23,13 @@ CONFIGURATIONS = {
     "rand_mcm": (*SUPERVISED, *SIZE, "algorithm=rand_mcm", *PARTIAL),
     "PP1": (*SUPERVISED, *SIZE, "algorithm.estimator=PP1", *PARTIAL),
     "doublesqueeze": (*SUPERVISED, *SIZE, "algorithm=doublesqueeze", *PARTIAL),
+    "FedProx": (*SUPERVISED, *SIZE, "solver.proximal=0.1", "solver.momentum=0.0", *PARTIAL),
+    "FedKD": (*METHOD, "experiment=fedkd", *CO_TRAINED, *PARTIAL),
+    "co-trained": (*METHOD, "teacher=co_trained", *CO_TRAINED, "algorithm=rand_mcm"),
+    "FedNTD": (*METHOD, "experiment=fedntd", "algorithm=diana"),
+    "FedGKD": (*METHOD, "experiment=fedgkd", "algorithm=artemis", *PARTIAL),
+    "FedDistill+": (*METHOD, "experiment=feddistill", *PARTIAL),
+    "FedDistill+, unicast": (*METHOD, "experiment=feddistill", "algorithm=rand_mcm"),
 }
 REDUCED = "reduce_from=1"
 """Workers add up their clients' updates."""
@@ -39,6 +48,15 @@ SAMPLE = [
     ("PP1", 4, "memory", False),
     ("PP1", 2, "folder", True),
     ("doublesqueeze", 2, "folder", False),
+    ("FedProx", 2, "memory", False),
+    ("FedKD", 2, "folder", True),
+    ("FedKD", 4, "memory", False),
+    ("co-trained", 2, "folder", False),
+    ("FedNTD", 2, "folder", False),
+    ("FedGKD", 4, "folder", False),
+    ("FedDistill+", 2, "memory", True),
+    ("FedDistill+", 4, "folder", False),
+    ("FedDistill+, unicast", 2, "folder", True),
 ]
 """Every configuration, number of workers, store and way to add, and most pairs of these."""
 
@@ -79,7 +97,9 @@ def test_processes_give_the_bits_of_one(
     assert (tmp_path / "model.safetensors").read_bytes() == (alone / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("name", [pytest.param("main job", marks=pytest.mark.exhaustive), "PP1"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("main job", marks=pytest.mark.exhaustive), "PP1", "FedKD", "FedDistill+", "FedGKD"]
+)
 def test_one_worker_here_that_adds_gives_the_same_bits(name: str, reference: Reference, tmp_path: Path) -> None:
     alone, digest = reference(name)
     assert run(tmp_path, [*CONFIGURATIONS[name], "executor=local", "store=memory", REDUCED]).model_sha256 == digest
@@ -102,9 +122,22 @@ SAMPLED_CUTS = list(CUTS)[:4]
     "cut", [pytest.param(cut, marks=[] if cut in SAMPLED_CUTS else pytest.mark.exhaustive) for cut in CUTS]
 )
 def test_a_run_goes_on_under_another_executor(cut: str, reference: Reference, tmp_path: Path) -> None:
-    """One round on one, two more on the other: the clients' memories move."""
+    """Two rounds on one, one more on the other: the clients' memories move."""
+    goes_on("rand_mcm", cut, reference, tmp_path)
+
+
+@pytest.mark.parametrize("cut", ["local, processes", "processes, local, in memory"])
+@pytest.mark.parametrize("name", ["FedKD", "co-trained", "FedGKD", "FedDistill+"])
+def test_teachers_and_what_travels_beside_the_model_go_on_too(
+    name: str, cut: str, reference: Reference, tmp_path: Path
+) -> None:
+    goes_on(name, cut, reference, tmp_path)
+
+
+def goes_on(name: str, cut: str, reference: Reference, folder: Path) -> None:
+    """The cut run has the bits of the whole one."""
     store, before, after = CUTS[cut]
-    alone, digest = reference("rand_mcm")
-    run(tmp_path, [*CONFIGURATIONS["rand_mcm"], f"store={store}", *before, "rounds=2"])
-    assert resume(tmp_path, 3, *after).model_sha256 == digest
-    assert rounds_of(tmp_path) == rounds_of(alone)
+    alone, digest = reference(name)
+    run(folder, [*CONFIGURATIONS[name], f"store={store}", *before, "rounds=2"])
+    assert resume(folder, 3, *after).model_sha256 == digest
+    assert rounds_of(folder) == rounds_of(alone)

@@ -8,7 +8,7 @@ from tests.equivalence.quadratic import CLIENTS, DIM, RATE, ROWS, SAMPLES, SEED,
 from tests.equivalence.restatement import Restated
 
 ROUNDS = 60
-ERROR_FEEDBACK = {"doublesqueeze": 1.0, "dore": 0.8}
+ERROR_FEEDBACK = {"doublesqueeze": 1.0, "dore": 0.8, "dist_ef_sgd": 1.0}
 
 
 @pytest.mark.parametrize("estimator", ["PP1", "PP2"])

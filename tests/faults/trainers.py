@@ -66,7 +66,8 @@ class Faulty(Serial):
 
     def train(self, learner: Learner, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
         """Fail, wait or train."""
-        [(_, _, key)] = pupils
+        [pupil] = pupils
+        key = pupil.key
         if key == keys.key(0, "train", self.round, self.client):
             FAULTS[self.fault]()
         if self.others_wait and key in [keys.key(0, "train", self.round, client) for client in range(100)]:

@@ -11,17 +11,28 @@ import torch
 
 from fedkd import checkpoint
 from fedkd.algorithms import ServerState
+from fedkd.build import build
 from fedkd.compose import compose
 from fedkd.configuration import Settings, check
 from fedkd.flower.in_process import conduct
 from fedkd.flower.memories import Keeper, memories_of
 from fedkd.job import Job
 from fedkd.records import Outcome
-from tests.e2e.runs import SUPERVISED, TINY, resume, rounds_of, run
+from tests.e2e.runs import DIGITS, SMALL, STUDENT, SUPERVISED, TINY, resume, rounds_of, run
 from tests.flower.faulty_grid import Fault, FaultyGrid
 
 HERE = ("executor=flower_in_process",)
 PATIENT = ("executor.timeout=0.2", "executor.quorum=0.5")
+PARTIAL = (*SMALL, *DIGITS, *STUDENT, "participation=bernoulli")
+METHODS = {
+    "FedKD": (
+        *PARTIAL,
+        "experiment=fedkd",
+        *(f"teacher.model.{size}" for size in ("channels=[4]", "hidden=8", "groups=2")),
+    ),
+    "FedGKD": (*PARTIAL, "experiment=fedgkd"),
+    "FedDistill+": (*PARTIAL, "experiment=feddistill", "algorithm=rand_mcm"),
+}
 ALGORITHMS = ("mcm", "rand_mcm", "artemis", "dore", "sgd", "diana")
 
 
@@ -36,7 +47,7 @@ def through(grid: FaultyGrid, folder: Path, *overrides: str, simulated: bool = T
 def check_ends(keeper: Callable[[int], Keeper], state: ServerState, compresses: str) -> None:
     """Both ends of every client's links hold the same."""
     for client in range(4):
-        held = keeper(client).load(state.model)
+        held = keeper(client).load(state.model, 0)
         assert held.client.sent == state.uplink.taken[client]
         if client in state.uplink.own:
             assert torch.equal(held.client.uplink, state.uplink.own[client])
@@ -57,6 +68,37 @@ def test_the_trajectory_and_the_bytes_are_those_of_the_local_executor(
     local = run(tmp_path / "local", overrides)
     assert (here.reason, here.model_sha256) == ("finished", local.model_sha256)
     assert rounds_of(tmp_path / "flower") == rounds_of(tmp_path / "local")
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_kept_and_what_travels_beside_the_model_is_that_of_the_local_executor(
+    tmp_path: Path, method: str, simulated: bool
+) -> None:
+    grid = FaultyGrid(4)
+    outcome = through(grid, tmp_path / "flower", *METHODS[method], "rounds=4", simulated=simulated)
+    assert outcome.model_sha256 == run(tmp_path / "local", [*METHODS[method], "rounds=4"]).model_sha256
+    assert rounds_of(tmp_path / "flower") == rounds_of(tmp_path / "local")
+    for line in rounds_of(tmp_path / "flower"):
+        counted = grid.bytes.get(line["round"], {"up": 0, "down": 0})
+        assert counted["up"] == line["bytes_up"]
+        assert counted["down"] == len(line["cohort"]) * line["bytes_down_broadcast"] + line["bytes_down_unicast"]
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_client_that_is_started_anew_keeps_its_teacher(tmp_path: Path, simulated: bool) -> None:
+    """The round of its restart by hand, from the teacher of the round whose update came too late."""
+    overrides, teachers = [*METHODS["FedKD"], "algorithm=sgd", "participation=full"], []
+    setup = build(Settings.of(compose(overrides)), lambda _: None)
+    for rounds in (2, 3):
+        grid, folder = FaultyGrid(4, Fault("late", client=2, round=1)), tmp_path / str(rounds)
+        through(grid, folder, *overrides, f"rounds={rounds}", simulated=simulated)
+        keeper = Keeper(grid.client(2).state, 2, memories_of(folder, run=1) if simulated else None)
+        teachers.append(keeper.load(setup.model, setup.learner.keeps).client.task)
+    assert [line["restarted"] for line in rounds_of(tmp_path / "3")] == [[], [], [2]]
+    shop, received = setup.workshop("cpu", tmp_path), checkpoint.load(tmp_path / "2").server.model
+    [update] = shop.trainer.train(shop.learner, shop.solver, [shop.pupil(2, 2, received, teachers[0])])
+    assert torch.equal(update.kept, teachers[1])
 
 
 @pytest.mark.parametrize("algorithm", ["mcm", "rand_mcm", "artemis"])

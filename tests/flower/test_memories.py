@@ -13,14 +13,15 @@ from fedkd.algorithms.downlinks import ReceiverState
 from fedkd.clients import ClientState
 from fedkd.flower.memories import ABOUT, MEMORIES, Keeper, Memories, forget_others, memories_of
 
-DIM = 50
+DIM, TASK = 50, 7
 LIKE = torch.empty(DIM)
 PLACES = ["context", "file"]
 
 
 def memories(round_: int, memory: bool = True) -> Memories:
     vector = torch.arange(DIM, dtype=torch.float32) + round_
-    return Memories(ClientState(vector, round_), ReceiverState(round_ + 7, vector * 2 if memory else None, None))
+    client = ClientState(vector, round_, task=torch.full((TASK,), float(round_)))
+    return Memories(client, ReceiverState(round_ + 7, vector * 2 if memory else None, None))
 
 
 def keeper(place: str, folder: Path, state: RecordDict, client: int = 3) -> Keeper:
@@ -28,7 +29,8 @@ def keeper(place: str, folder: Path, state: RecordDict, client: int = 3) -> Keep
 
 
 def same(kept: Memories, given: Memories) -> bool:
-    pairs = ((kept.client.uplink, given.client.uplink), (kept.receiver.memory, given.receiver.memory))
+    pairs = [*zip(kept.client.vectors, given.client.vectors, strict=True)]
+    pairs.append((kept.receiver.memory, given.receiver.memory))
     equal = all((a is None) == (b is None) and (a is None or torch.equal(a, b)) for a, b in pairs)
     return equal and (kept.client.sent, kept.receiver.version) == (given.client.sent, given.receiver.version)
 
@@ -37,10 +39,10 @@ def same(kept: Memories, given: Memories) -> bool:
 @pytest.mark.parametrize("place", PLACES)
 def test_what_was_saved_is_loaded(place: str, memory: bool, tmp_path: Path) -> None:
     state = RecordDict()
-    assert same(keeper(place, tmp_path, state).load(LIKE), Memories())
+    assert same(keeper(place, tmp_path, state).load(LIKE, TASK), Memories())
     for round_ in (1, 2, 5):
         keeper(place, tmp_path, state).save(memories(round_, memory))
-        kept = keeper(place, tmp_path, state).load(LIKE)
+        kept = keeper(place, tmp_path, state).load(LIKE, TASK)
         assert same(kept, memories(round_, memory))
         assert kept.receiver.received is kept.receiver.memory
     assert sum(path.is_file() for path in tmp_path.rglob("*")) == (1 if place == "file" else 0)
@@ -50,7 +52,7 @@ def test_what_was_saved_is_loaded(place: str, memory: bool, tmp_path: Path) -> N
 def test_another_client_finds_nothing(place: str, tmp_path: Path) -> None:
     state = RecordDict()
     keeper(place, tmp_path, state).save(memories(1))
-    assert same(keeper(place, tmp_path, state, client=4).load(LIKE), Memories())
+    assert same(keeper(place, tmp_path, state, client=4).load(LIKE, TASK), Memories())
 
 
 def test_a_context_that_comes_back_late_has_lost_its_file(tmp_path: Path) -> None:
@@ -58,8 +60,8 @@ def test_a_context_that_comes_back_late_has_lost_its_file(tmp_path: Path) -> Non
     Keeper(state, 3, tmp_path).save(memories(1))
     late = deepcopy(state)
     Keeper(state, 3, tmp_path).save(memories(2))
-    assert same(Keeper(late, 3, tmp_path).load(LIKE), Memories())
-    assert same(Keeper(state, 3, tmp_path).load(LIKE), memories(2))
+    assert same(Keeper(late, 3, tmp_path).load(LIKE, TASK), Memories())
+    assert same(Keeper(state, 3, tmp_path).load(LIKE, TASK), memories(2))
 
 
 @pytest.mark.parametrize("harm", ["cut", "flip", "gone"])
@@ -73,7 +75,7 @@ def test_a_damaged_file_counts_as_lost(harm: str, tmp_path: Path) -> None:
     else:
         data[40] ^= 1
         path.write_bytes(data[:-9] if harm == "cut" else data)
-    assert same(Keeper(state, 3, tmp_path).load(LIKE), Memories())
+    assert same(Keeper(state, 3, tmp_path).load(LIKE, TASK), Memories())
 
 
 def test_a_damaged_context_counts_as_lost() -> None:
@@ -81,7 +83,7 @@ def test_a_damaged_context_counts_as_lost() -> None:
     Keeper(state, 3, None).save(memories(1))
     del state[MEMORIES]
     assert ABOUT in state
-    assert same(Keeper(state, 3, None).load(LIKE), Memories())
+    assert same(Keeper(state, 3, None).load(LIKE, TASK), Memories())
 
 
 def test_what_earlier_runs_left_is_removed(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from fedkd_compression import ExactSum, Identity, WireError, wire
 from fedkd_compression.testing.sealing import SEALED, sealed
 from tests.fuzz import sums
 
-_STATE, _LESSON, _CRC = struct.Struct("<IIIIQQ"), struct.Struct("<H"), struct.Struct("<I")
+_STATE, _LESSON, _CRC = struct.Struct("<IIIIIQQQ"), struct.Struct("<H"), struct.Struct("<I")
 _NAMED = bytes((wire.MAGIC, wire.VERSION)), wire.fingerprint(Identity()).to_bytes(2, "little")
 _SUM = 8
 """Bytes of a packed sum before what its checksum covers."""
@@ -31,11 +31,16 @@ def corpus() -> list[bytes]:
     total = ExactSum.zeros(3)
     total.add(vector.clamp(max=9), 0.1)
     heads = [Parcel(Kind.STOP), Parcel(Kind.REPLY, 3, 7, (0.5, float("inf")), (b"abc", b"", bytes(99)))]
-    states = [ClientState(), ClientState(vector, 4), ClientState(vector.double(), 3, -vector.double(), 5)]
+    states = [
+        ClientState(),
+        ClientState(vector, 4),
+        ClientState(vector.double(), 3, -vector.double(), 5),
+        ClientState(vector, 3, None, 0, torch.arange(5.0)),
+    ]
     tables = [torch.arange(6.0).reshape(3, 2), vector[None].bfloat16(), torch.empty(0, 5)]
     packed = [Lesson(table, {"accuracy": 0.5}).pack() for table in tables]
     lessons = [_LESSON.pack(_CRC.unpack_from(data)[0]) + data[2 * _CRC.size :] for data in packed]
-    partials = [Partial(total), Partial(total, total)]
+    partials = [Partial(total), Partial(total, total), Partial(total, total, total)]
     return [
         *(b"\0" + parcel.head() for parcel in heads),
         *(b"\1" + _without_checksum(pack_state(9, state)) for state in states),
@@ -77,10 +82,10 @@ def _state(data: bytes) -> None:
     head, rest = data[: _STATE.size], data[_STATE.size :]
     if len(head) < _STATE.size:
         unpack_state(data)
-    up = _STATE.unpack(head)[4]
-    frames = (_framed(rest[:up]), _framed(rest[up:]))
+    up, down = _STATE.unpack(head)[5:7]
+    frames = (_framed(rest[:up]), _framed(rest[up:][:down]), _framed(rest[up:][down:]))
     _, state = unpack_state(head + _CRC.pack(zlib.crc32(head)) + b"".join(frames))
-    for vector, frame in zip((state.uplink, state.downlink), frames, strict=True):
+    for vector, frame in zip(state.vectors, frames, strict=True):
         assert (vector is None) is (not frame)
         assert vector is None or vector.numel() * vectors.SHORTEST <= len(frame)
 
@@ -99,7 +104,7 @@ def _partial(data: bytes) -> None:
     dim, count, rest = data[0] if data else 0, data[1] % 4 if len(data) > 1 else 0, data[2:]
     size = -(-len(rest) // max(count, 1))
     packed = [sums.framed(rest[place * size :][:size]) for place in range(count)]
-    partial = Partial.unpack(packed, dim)
+    partial = Partial.unpack(packed, dim, dim)
     assert partial.total.total().shape == (dim,)
     assert list(partial.pack()) == packed
 

@@ -14,21 +14,27 @@ from fedkd.configuration.construct import construct
 from fedkd.data import Split
 from fedkd.keys import key
 from fedkd.models import Model
-from fedkd.tasks import Distillation, Supervised
+from fedkd.tasks import Distillation, Matching, Supervised
 from fedkd.tasks.learner import NetworkLearner
+from fedkd.tasks.losses import Correlation
 from fedkd.trainers import Adam, Gradient, Pupil, Serial, Sgd, Solver
 
 MODELS = sorted(path for path in Path("configs/model").glob("*.yaml") if path.stem != "none")
-SHAPE, CLASSES, SAMPLES = (1, 12, 12), 7, 23
-TASKS = [Supervised(0.1), Distillation(3.0, 2.0, 1.5, 0.4, "mean", clamp=True)]
+SHAPE, CLASSES, SAMPLES = (1, 16, 16), 7, 23
+TASKS = [
+    Supervised(0.1),
+    Distillation(3.0, 2.0, 1.5, 0.4, "mean", clamp=True, label_smoothing=0.1, schedules={}),
+    Matching(1.0, 0.1, 0.0, Correlation(1.0, 1.0, 1.0), {}),
+]
 SOLVERS = [
     Gradient(),
-    Sgd(0.05, 0.0, 0.0),
-    Sgd(0.05, 0.0, 0.01),
-    Sgd(0.05, 0.9, 0.01),
-    Adam(1e-3, 0.9, 0.99, 1e-8, 0.1),
+    Sgd(0.05, 0.0, 0.0, 0.0),
+    Sgd(0.05, 0.0, 0.01, 0.0),
+    Sgd(0.05, 0.9, 0.01, 0.0),
+    Sgd(0.05, 0.0, 0.01, 0.5),
+    Adam(1e-3, 0.9, 0.99, 1e-8, 0.1, 0.0),
 ]
-FUSED = {"cnn", "fedavg_cnn", "linear", "mlp"}
+FUSED = {"cnn", "fashion_cnn", "fedavg_cnn", "linear", "mlp", "mnist_cnn"}
 KEY = key(3, "train", 1, 4)
 
 
@@ -52,7 +58,7 @@ def update(learner: NetworkLearner, solver: Solver, own: ClientSamples, fused: s
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("shape", [SHAPE, (3, 8, 8)], ids=str)
+@pytest.mark.parametrize("shape", [SHAPE, (3, 17, 18)], ids=str)
 def test_fused_equals_autograd(path: Path, shape: tuple[int, ...]) -> None:
     model = network(path)
     for task in TASKS:

@@ -15,8 +15,17 @@ from fedkd.configuration.construct import construct
 from fedkd.data import Split
 from fedkd.keys import key
 from fedkd.models import Model
-from fedkd.tasks import Distillation, Supervised, Task
+from fedkd.tasks import Distillation, Matching, Supervised, Task
 from fedkd.tasks.learner import NetworkLearner
+from fedkd.tasks.losses import (
+    Correlation,
+    Decoupled,
+    Normalised,
+    NotTrue,
+    Standardised,
+    Transformed,
+    WeightedTransformed,
+)
 from fedkd.trainers import Adam, Batched, Gradient, Pupil, Serial, Sgd, Solver, Update
 
 MODELS = {path.stem: path for path in sorted(Path("configs/model").glob("*.yaml")) if path.stem != "none"}
@@ -27,14 +36,23 @@ SIZES = (3, 9, 17, 12, 8)
 TASKS: dict[str, Task] = {
     "labels": Supervised(0.0),
     "smoothed": Supervised(0.1),
-    "TS": Distillation(2.0, 2.0, 1.0, 0.5, "none", clamp=False),
-    "ATS": Distillation(3.0, 2.0, 1.5, 0.4, "mean", clamp=True),
+    "TS": Distillation(2.0, 2.0, 1.0, 0.5, "none", clamp=False, label_smoothing=0.1, schedules={}),
+    "ATS": Distillation(3.0, 2.0, 1.5, 0.4, "mean", clamp=True, label_smoothing=0.0, schedules={}),
+    "DKD": Matching(1.0, 0.5, 0.1, Decoupled(1.0, 8.0, 4.0), {}),
+    "LSKD": Matching(0.1, 2.0, 0.0, Standardised(2.0), {}),
+    "DIST": Matching(1.0, 1.0, 0.0, Correlation(1.0, 2.0, 1.5), {}),
+    "NKD": Matching(1.0, 1.0, 0.0, Normalised(1.5, 1.0), {}),
+    "TTM": Matching(1.0, 1.0, 0.0, Transformed(4.0), {}),
+    "WTTM": Matching(1.0, 1.0, 0.0, WeightedTransformed(4.0), {}),
+    "not-true": Matching(1.0, 1.0, 0.1, NotTrue(1.0), {}),
 }
 SOLVERS: dict[str, Solver] = {
     "gradient": Gradient(),
-    "plain": Sgd(0.05, 0.0, 0.01),
-    "momentum": Sgd(0.05, 0.9, 0.01),
-    "adam": Adam(1e-3, 0.9, 0.99, 1e-8, 0.1),
+    "plain": Sgd(0.05, 0.0, 0.01, 0.0),
+    "momentum": Sgd(0.05, 0.9, 0.01, 0.0),
+    "proximal": Sgd(0.05, 0.0, 0.0, 0.5),
+    "proximal momentum": Sgd(0.05, 0.9, 0.0, 0.5),
+    "adam": Adam(1e-3, 0.9, 0.99, 1e-8, 0.1, 0.0),
 }
 SERIAL = Serial(epochs=2, batch_size=4, batches=0, fused="off")
 

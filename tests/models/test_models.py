@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fedkd.errors import ConfigurationError
-from fedkd.models import Cnn, FedAvgCnn, Linear, Mlp, Model, ResNet, parameters
+from fedkd.models import Cnn, Linear, Mlp, Model, PlainCnn, ResNet, parameters
 from fedkd_compression.keys import Key
 
 KEY = Key.of(0, "model")
@@ -23,7 +23,10 @@ EVERY: list[tuple[Model, int]] = [
     (Cnn(channels=(16, 32), hidden=64, groups=4), 105_962),
     (Cnn(channels=(16, 32, 64), hidden=128, groups=4), 98_666),
     (ResNet(width=16, blocks=1, groups=4), 77_754),
-    (FedAvgCnn(), 1_663_370),
+    (PlainCnn(channels=(32, 64), kernel=5, padding=2, hidden=512), 1_663_370),
+    (PlainCnn(channels=(10, 20), kernel=5, padding=0, hidden=50), 21_840),
+    (PlainCnn(channels=(32, 64), kernel=3, padding=1, hidden=128), 421_642),
+    (PlainCnn(channels=(4,), kernel=2, padding=2, hidden=3), 4 * 5 + (4 * 15 * 15 + 1) * 3 + 40),
 ]
 MODELS = [model for model, _ in EVERY]
 
@@ -127,7 +130,8 @@ def test_resnet_halves_the_image_twice_and_doubles_its_channels() -> None:
     [
         (Cnn((8, 8, 8), 4, 2), (1, 7, 28)),
         (Cnn((8,), 4, 2), (784,)),
-        (FedAvgCnn(), (1, 3, 28)),
+        (PlainCnn((32, 64), 5, 2, 512), (1, 3, 28)),
+        (PlainCnn((10, 20), 5, 0, 50), (1, 15, 28)),
         (ResNet(8, 1, 2), (64,)),
     ],
 )
@@ -143,6 +147,10 @@ def test_values_out_of_range_are_refused() -> None:
         Cnn((), 4, 4)
     with pytest.raises(ConfigurationError, match="Cnn: hidden=0"):
         Cnn((8,), 0, 4)
+    with pytest.raises(ConfigurationError, match=r"PlainCnn: channels=\[8, 0\]"):
+        PlainCnn((8, 0), 3, 1, 4)
+    with pytest.raises(ConfigurationError, match="PlainCnn: kernel=0"):
+        PlainCnn((8,), 0, 1, 4)
     with pytest.raises(ConfigurationError, match="width=9 is not a multiple of groups=4"):
         ResNet(9, 1, 4)
     with pytest.raises(ConfigurationError, match="ResNet: blocks=0"):

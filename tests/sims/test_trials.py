@@ -48,6 +48,14 @@ def test_a_trial_does_not_depend_on_those_before_it(small: Ground) -> None:
     assert other.diagnostics["DA"] != first.diagnostics["DA"]
 
 
+def test_a_judge_is_told_every_round_and_changes_nothing(small: Ground) -> None:
+    heard: list[tuple[int, float]] = []
+    found = trial(small, small.task, lambda round_, accuracy: heard.append((round_, accuracy)))
+    assert [round_ for round_, _ in heard] == [0, 1, 2]
+    assert found.accuracy == pytest.approx(sum(accuracy for _, accuracy in heard) / 3)
+    assert numbers(trial(small, small.task)) == numbers(found)
+
+
 def test_labels_alone_are_distillation_with_no_weight(small: Ground) -> None:
     labels, weightless = trial(small, labels_only()), trial(small, replace(small.task, kd_weight=0.0))
     assert labels.accuracy == pytest.approx(weightless.accuracy, abs=0.01)
@@ -80,6 +88,15 @@ def test_a_task_without_temperatures_is_refused(overrides: tuple[str, ...]) -> N
         ground([*overrides[:-3], "task=supervised"], held_out=200)
 
 
-def test_a_teacher_that_is_not_frozen_has_no_quality(overrides: tuple[str, ...]) -> None:
-    chosen = [item for item in overrides if not item.startswith("teacher.")]
-    assert teacher_quality(ground([*chosen, "teacher=global_model"], held_out=200)) == {}
+@pytest.mark.parametrize("teacher", ["global_model", "past_models", "class_logits", "co_trained"])
+def test_a_teacher_that_is_not_frozen_has_no_quality_and_its_trial_is_the_run(
+    teacher: str, overrides: tuple[str, ...], tmp_path: Path
+) -> None:
+    chosen = [*(item for item in overrides if not item.startswith("teacher.")), f"teacher={teacher}", "rounds=2"]
+    here = ground(chosen, held_out=200)
+    assert teacher_quality(here) == {}
+    settings = Settings.of(compose(chosen))
+    setup = build(replace(settings, data=HeldOut(settings.data, 200)), lambda _: None)
+    start = setup.algorithm.start(setup.model)
+    *_, (_, report) = run(setup.open(tmp_path, {}), start, settings.rounds)
+    assert trial(here, here.task).diagnostics == report.diagnostics

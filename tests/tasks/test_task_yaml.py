@@ -11,12 +11,16 @@ from omegaconf import OmegaConf
 
 from fedkd.models import Model
 from fedkd.tasks import (
+    ClassLogits,
     ConvexTask,
+    CoTrained,
     Distillation,
     GlobalModel,
     LeastSquares,
     Local,
     Logistic,
+    Matching,
+    PastModels,
     Pretrained,
     Supervised,
     Task,
@@ -40,6 +44,8 @@ def build(node: object) -> object:
     """An object from a plain mapping with a ``_target_``; anything else as it is."""
     if not isinstance(node, dict):
         return tuple(node) if isinstance(node, list) else node
+    if "_target_" not in node:
+        return {key: build(value) for key, value in node.items()}
     module, name = node["_target_"].rsplit(".", 1)
     kind = getattr(importlib.import_module(module), name)
     values = {key: build(value) for key, value in node.items() if key != "_target_"}
@@ -55,7 +61,8 @@ def test_keys_equal_fields_and_values_are_accepted(path: Path) -> None:
 
 def test_every_task_and_teacher_has_a_file() -> None:
     built = {type(read(path)) for path in FILES}
-    assert built == {Supervised, Distillation, LeastSquares, Logistic, Pretrained, Local, GlobalModel}
+    tasks = {Supervised, Distillation, Matching, LeastSquares, Logistic}
+    assert built == tasks | {Pretrained, Local, GlobalModel, CoTrained, PastModels, ClassLogits}
 
 
 def test_teachers_models_are_model_configurations() -> None:

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
-from fedkd.tasks import Batch, Supervised, Task
+from fedkd.tasks import Batch, Matching, Schedule, Supervised, Task
 from fedkd.tasks.learner import NetworkLearner
+from fedkd.tasks.losses import NotTrue
 from fedkd.trainers import Batched, Serial
-from fedkd.trainers.batched import capacity, ways
-from fedkd.trainers.batched.cohort import Cohort
+from fedkd.trainers.batched import capacity
+from fedkd.trainers.batched.cohort import Cohort, Report
 from fedkd.trainers.batched.rewritten import rewrite
 from fedkd.trainers.batched.team import MOST, Team
 from tests.laws.test_trainers import MODELS, SERIAL, SOLVERS, TASKS, batched, check, compare, learner_of, pupils_of
@@ -125,9 +126,11 @@ def test_nobody_and_nothing_as_in_serial(sizes: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_training_waits_for_no_device(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors without values have nothing to wait for; reports are made of values."""
-    monkeypatch.setattr(Cohort, "reports", lambda self, learner: [()] * len(self.members))
-    learner = learner_of(model, TASKS["ATS"], torch.float32).on("meta")
-    assert batched(SERIAL, 3).train(learner, SOLVERS["momentum"], pupils_of(learner))[0].vector.is_meta
+    monkeypatch.setattr(Cohort, "reports", lambda self, learner: [Report((), None)] * len(self.members))
+    shape = (1, 16, 16)
+    learner = learner_of(model, TASKS["ATS"], torch.float32, shape).on("meta")
+    pupils = pupils_of(learner, shape=shape)
+    assert batched(SERIAL, 3).train(learner, SOLVERS["momentum"], pupils)[0].vector.is_meta
 
 
 @dataclass(frozen=True)
@@ -268,5 +271,18 @@ def test_both_trainers_go_through_as_many_samples() -> None:
     assert [TRAINER.work(size) for size in range(9)] == [SERIAL.work(size) for size in range(9)]
 
 
-def test_a_closed_gradient_is_told_from_an_open_one() -> None:
-    assert [ways.closed(task) for task in (*TASKS.values(), Open(0.0))] == [True] * len(TASKS) + [False]
+def test_a_task_says_whether_it_takes_many_models_at_once() -> None:
+    assert {name for name, task in {**TASKS, "open": Open(0.0)}.items() if not task.separable} == {"DIST", "open"}
+
+
+def test_a_round_s_task_is_trained_on_with_what_was_found_out_before() -> None:
+    schedules = {"kd_weight": Schedule("linear", 0.0, 2)}
+    task = Matching(1.0, 1.0, 0.0, NotTrue(1.0), schedules)
+    learner, trainer = learner_of("mlp", task, torch.float64), batched(SERIAL)
+    teams = []
+    for round_ in range(4):
+        learner.begin(round_)
+        assert learner.task.kd_weight == min(round_ / 2, 1.0)
+        check(learner, PLAIN, SERIAL, trainer)
+        teams.append(learner.kept)
+    assert all(team is teams[0] for team in teams)

@@ -12,7 +12,15 @@ from fedkd.vectors import Flat
 
 SHAPES = [(3, 4), (3,), (2, 1, 2, 2)]
 DIM, MODELS, SAMPLES = 23, 4, 5
-SOLVERS = [Gradient(), Sgd(0.1, 0.0, 0.0), Sgd(0.1, 0.0, 0.2), Sgd(0.1, 0.9, 0.2), Adam(0.01, 0.9, 0.99, 1e-8, 0.1)]
+SOLVERS = [
+    Gradient(),
+    Sgd(0.1, 0.0, 0.0, 0.0),
+    Sgd(0.1, 0.0, 0.2, 0.0),
+    Sgd(0.1, 0.0, 0.0, 0.7),
+    Sgd(0.1, 0.0, 0.2, 0.7),
+    Sgd(0.1, 0.9, 0.2, 0.7),
+    Adam(0.01, 0.9, 0.99, 1e-8, 0.1, 0.7),
+]
 EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=repr)
 GOING = [4, 4, 3, 1]
 """Models that go on at every step."""
@@ -113,7 +121,7 @@ def test_state_is_changed_where_it_is(solver: Solver) -> None:
     descent = start(solver, x)
     give(descent, 0, slice(MODELS), product=False)
     held = [value for value in vars(descent).values() if isinstance(value, Tensor)]
-    flats = [descent.flat, *descent._states]
+    flats = [descent.flat, *descent._states, *descent._anchors]
     places = {value.data_ptr() for value in [*held, *(flat.buffer for flat in flats)]}
     give(descent, 1, slice(MODELS), product=False)
     shares = (

@@ -5,6 +5,7 @@ import torch
 
 from fedkd.clients import ClientSamples
 from fedkd.data import Split
+from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.models import Mlp
 from fedkd.tasks import Supervised
@@ -49,9 +50,9 @@ def by_torch(optimizer_of, samples, epochs):
 @pytest.mark.parametrize(
     ("solver", "optimizer"),
     [
-        (Sgd(0.1, 0.0, 0.0), lambda p: torch.optim.SGD(p, lr=0.1)),
-        (Sgd(0.1, 0.9, 0.01), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01)),
-        (Adam(0.01, 0.9, 0.99, 1e-8, 0.1), lambda p: torch.optim.AdamW(p, 0.01, (0.9, 0.99), 1e-8, 0.1)),
+        (Sgd(0.1, 0.0, 0.0, 0.0), lambda p: torch.optim.SGD(p, lr=0.1)),
+        (Sgd(0.1, 0.9, 0.01, 0.0), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01)),
+        (Adam(0.01, 0.9, 0.99, 1e-8, 0.1, 0.0), lambda p: torch.optim.AdamW(p, 0.01, (0.9, 0.99), 1e-8, 0.1)),
     ],
 )
 def test_local_steps_equal_those_of_torch(solver, optimizer, samples, fused):
@@ -62,11 +63,49 @@ def test_local_steps_equal_those_of_torch(solver, optimizer, samples, fused):
     torch.testing.assert_close(update.vector, by_torch(optimizer, samples, 3), rtol=0, atol=1e-12)
 
 
+def near(module, x, strength):
+    """FedProx's term: strength / 2 |w - x|^2."""
+    parameters = torch.cat([parameter.flatten() for parameter in module.parameters()])
+    return strength / 2 * (parameters - x).square().sum()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("solver", "optimizer"),
+    [
+        (Sgd(0.1, 0.0, 0.0, 0.3), lambda p: torch.optim.SGD(p, lr=0.1)),
+        (Sgd(0.1, 0.0, 0.02, 0.3), lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.02)),
+        (Sgd(0.1, 0.9, 0.02, 0.3), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.02)),
+        (Adam(0.01, 0.9, 0.99, 1e-8, 0.1, 0.3), lambda p: torch.optim.AdamW(p, 0.01, (0.9, 0.99), 1e-8, 0.1)),
+    ],
+)
+def test_proximal_steps_are_those_of_the_loss_with_its_term(solver, optimizer, samples, fused):
+    learner, x = NetworkLearner(network(), Supervised(label_smoothing=0.0)), flatten(network())
+    trainer = Serial(epochs=3, batch_size=BATCH, batches=0, fused=fused)
+    [update] = trainer.train(learner, solver, [Pupil(x, samples, STREAM)])
+    module = network()
+    steps = optimizer(module.parameters())
+    for batch in batches(samples, 3):
+        steps.zero_grad()
+        loss = torch.nn.functional.cross_entropy(module(batch.x), batch.y) + near(module, x, solver.proximal)
+        torch.autograd.backward(loss)
+        steps.step()
+    torch.testing.assert_close(update.vector, x - flatten(module), rtol=0, atol=1e-12)
+    plain = by_torch(optimizer, samples, 3)
+    assert (update.vector - plain).norm() > 1e-3 * plain.norm(), "and the term matters"
+
+
+@pytest.mark.parametrize("bad", [-0.1, float("inf"), float("nan")])
+def test_a_proximal_weight_that_is_none_is_refused(bad):
+    with pytest.raises(ConfigurationError, match="Sgd: proximal=.* choose proximal >= 0"):
+        Sgd(0.1, 0.0, 0.0, bad)
+
+
 @BOTH
 def test_solvers_keep_nothing_between_clients(samples, fused):
     learner = NetworkLearner(network(), Supervised(label_smoothing=0.0))
     x, trainer = learner.vector.clone(), Serial(epochs=1, batch_size=BATCH, batches=0, fused=fused)
-    for solver in (Sgd(0.1, 0.9, 0.0), Adam(0.01, 0.9, 0.99, 1e-8, 0.0)):
+    for solver in (Sgd(0.1, 0.9, 0.0, 0.0), Adam(0.01, 0.9, 0.99, 1e-8, 0.0, 0.0)):
         [first] = trainer.train(learner, solver, [Pupil(x, samples, STREAM)])
         [again] = trainer.train(learner, solver, [Pupil(x, samples, STREAM)])
         assert torch.equal(first.vector, again.vector)

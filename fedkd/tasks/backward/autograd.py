@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fedkd.tasks.backward.backward import Backward
+from fedkd.tasks.backward.backward import Network
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fedkd.tasks.base import Batch, Task
+    from fedkd.tasks.base import Task
     from fedkd.trainers.descents import Descent
 
 
-class Autograd(Backward):
+class Autograd(Network):
     """One forward pass and one of autograd.
 
     Args:
@@ -23,7 +23,8 @@ class Autograd(Backward):
     """
 
     def __init__(self, module: nn.Module, task: Task, why: str) -> None:
-        self._module, self._task, self._why = module, task, why
+        super().__init__(task)
+        self._module, self._why = module, why
         self._parameters = list(module.parameters())
 
     @property
@@ -31,11 +32,12 @@ class Autograd(Backward):
         """And why."""
         return f"autograd ({self._why})"
 
-    def __call__(self, batch: Batch, descent: Descent) -> Tensor:
+    def forward(self, x: Tensor, descent: Descent) -> tuple[Tensor, Tensor]:
+        """Keep the outputs with their history."""
+        outputs: Tensor = self._module(x)
+        return outputs.detach(), outputs
+
+    def backward(self, gradient: Tensor, saved: Tensor, descent: Descent) -> None:
         """All gradients exist before the first is given, so that a step does not disturb another gradient."""
-        outputs = self._module(batch.x)
-        seen: Tensor = outputs.detach()
-        gradients = torch.autograd.grad(outputs, self._parameters, self._task.gradient(seen, batch))
-        for index, gradient in enumerate(gradients):
-            descent.give(index, gradient)
-        return seen
+        for index, each in enumerate(torch.autograd.grad(saved, self._parameters, gradient)):
+            descent.give(index, each)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fedkd.tasks.backward.backward import Backward
+from fedkd.tasks.backward.backward import Network
 from fedkd.tasks.backward.layers import (
     Convolution,
     Flattening,
@@ -27,15 +27,16 @@ from fedkd.tasks.backward.layers import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fedkd.tasks.base import Batch, Task
+    from fedkd.tasks.base import Task
     from fedkd.trainers.descents import Descent
 
 
-class Stack(Backward):
+class Stack(Network):
     """Layers one after another; the first needs no gradient of its input."""
 
     def __init__(self, layers: Sequence[Layer], task: Task) -> None:
-        self.layers, self._task = layers, task
+        super().__init__(task)
+        self.layers = layers
 
     @staticmethod
     def of(module: nn.Module, task: Task) -> Stack | str:
@@ -59,18 +60,20 @@ class Stack(Backward):
         """How it differs from autograd."""
         return "fused"
 
-    def __call__(self, batch: Batch, descent: Descent) -> Tensor:
-        """Forward through all layers, then backward; a layer gives its gradients after it has used its parameters."""
+    def forward(self, x: Tensor, descent: Descent) -> tuple[Tensor, list[Saved]]:
+        """Through all layers; keep what each keeps."""
         with torch.no_grad():
-            parameters = descent.parameters
-            x, kept = batch.x, list[Saved]()
+            parameters, kept = descent.parameters, list[Saved]()
             for layer in self.layers:
                 x, saved = layer.forward(x, parameters)
                 kept.append(saved)
-            outputs, gradient = x, self._task.gradient(x, batch)
+            return x, kept
+
+    def backward(self, gradient: Tensor, saved: list[Saved], descent: Descent) -> None:
+        """A layer gives its gradients after it has used its parameters."""
+        with torch.no_grad():
             for position in range(len(self.layers) - 1, -1, -1):
-                gradient = self.layers[position].backward(gradient, kept[position], descent, position > 0)
-            return outputs
+                gradient = self.layers[position].backward(gradient, saved[position], descent, position > 0)
 
 
 def _layer(part: nn.Module, index: int) -> Layer | None:

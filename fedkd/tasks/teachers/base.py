@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from fedkd.beside import Beside
     from fedkd.data.dataset import Dataset
     from fedkd.tasks.teachers.lesson import Lesson
     from fedkd_compression.keys import Key
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 class FittedTeacher(ABC):
     """A teacher that is ready to answer. Its network and its logits never enter a message."""
 
+    def told(self, vector: Tensor) -> FittedTeacher:
+        """The teacher that has heard what came beside the model, by the rule of ``Teacher.beside``."""
+        return self
+
     @abstractmethod
     def logits(self, client: int, received: torch.nn.Module) -> Tensor:
         """Teacher logits [n_client, classes] of a client's samples, in the order of its part.
 
         Args:
             client: Whose samples.
-            received: The model that the client has just received from the server.
+            received: The model that the client has just received from the server; what is left of it is not used.
         """
 
     @abstractmethod
@@ -41,8 +46,9 @@ class FittedTeacher(ABC):
 class Teacher(ABC):
     """Where teacher logits come from: a frozen value without state."""
 
-    learns: ClassVar[Literal["before", "with clients", "never"]]
-    """When it trains: before the first round, once for all clients (``learn``); with a client's first round; never."""
+    learns: ClassVar[Literal["before", "with clients", "beside", "never"]]
+    """When it trains: before the first round, once for all clients (``learn``); with a client's first round; with the
+    student, batch by batch; never."""
 
     def learn(self, data: Dataset, key: Key) -> Lesson | None:
         """Train on data.public; a function of the data and the key alone. None: nothing is learned beforehand.
@@ -52,9 +58,17 @@ class Teacher(ABC):
         """
         return None
 
+    def beside(self, dim: int, classes: int) -> Beside | None:
+        """What must travel beside the model [dim] for this teacher; None: nothing."""
+        return None
+
     @abstractmethod
-    def fit(self, data: Dataset, parts: Sequence[np.ndarray], key: Key, lesson: Lesson | None = None) -> FittedTeacher:
+    def fit(
+        self, data: Dataset, parts: Sequence[np.ndarray], key: Key, lesson: Lesson | None = None
+    ) -> FittedTeacher | None:
         """Make the teacher ready; one that learns before does it now, unless it is given its lesson.
+
+        None: it has no answers before a batch is there, since it learns beside the student.
 
         Args:
             data: The data set with its public samples and its test split, on the device of the clients.

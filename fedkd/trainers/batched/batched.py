@@ -112,7 +112,8 @@ def _fair(count: int, size: int) -> int:
 def _trained(team: Team, learner: NetworkLearner, group: Sequence[Member]) -> list[Update] | None:
     """The group's updates; None where memory ran out, with nothing of the attempt left in it."""
     try:
-        vectors, numbers = team.train(learner, group)
+        vectors, reports = team.train(learner, group)
     except torch.OutOfMemoryError:
         return None
-    return [Update(vector, reported) for vector, reported in zip(vectors, numbers, strict=True)]
+    pairs = zip(vectors, reports, strict=True)
+    return [Update(vector, report.numbers, beside=report.beside) for vector, report in pairs]

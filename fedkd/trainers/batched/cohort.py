@@ -35,6 +35,13 @@ class Step(NamedTuple):
     lengths: tuple[int, ...]
 
 
+class Report(NamedTuple):
+    """The numbers that a client reports, and what it sends beside its update."""
+
+    numbers: tuple[float, ...]
+    beside: Tensor | None
+
+
 class Cohort:
     """All samples of the members lie in one pool, from which every step gathers its batches.
 
@@ -83,17 +90,18 @@ class Cohort:
             self._answers = outputs.new_zeros(len(self._pool.y) + 1, outputs.shape[-1])
         self._answers.index_copy_(0, self._targets[number, :count, :width].reshape(-1), outputs.flatten(0, 1))
 
-    def reports(self, learner: NetworkLearner) -> list[tuple[float, ...]]:
-        """What every member reports on its last epoch, from what was answered in it."""
+    def reports(self, learner: NetworkLearner) -> list[Report]:
+        """What every member reports on its last epoch, and sends beside its update, from what was answered in it."""
         orders = [start + member.orders[-1] for start, member in zip(self._starts, self.members, strict=True)]
         rows, lengths = torch.cat(orders).to(self._rows.device), [len(order) for order in orders]
         seen = each(self._pool, lambda part: part.index_select(0, rows))
         outputs = seen.x[:0] if self._answers is None else self._answers.index_select(0, rows)
         ends = list(accumulate(lengths))
-        return [
-            learner.report([outputs[end - length : end]] if length else [], seen.slice(end - length, end))
-            for end, length in zip(ends, lengths, strict=True)
-        ]
+        reports = []
+        for end, length in zip(ends, lengths, strict=True):
+            answers, samples = [outputs[end - length : end]] if length else [], seen.slice(end - length, end)
+            reports.append(Report(learner.report(answers, samples), learner.told(answers, samples)))
+        return reports
 
 
 def each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:

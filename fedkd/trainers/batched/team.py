@@ -11,10 +11,10 @@ import torch
 
 from fedkd.trainers.batched.bench import Bench
 from fedkd.trainers.batched.capacity import capacity, halved
-from fedkd.trainers.batched.cohort import Cohort
+from fedkd.trainers.batched.cohort import Cohort, Report
 from fedkd.trainers.batched.layered import Layered
 from fedkd.trainers.batched.recording import Record, cuda_graphs
-from fedkd.trainers.batched.ways import Precision, Vectorised, Way, closed
+from fedkd.trainers.batched.ways import Precision, Vectorised, Way
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,6 +61,7 @@ class Team:
         self._chooses = self.kind == "auto"
         self._width = self._timed = 0
         self._bench: Bench | None = None
+        self._task = learner.task
 
     def size_for(self, learner: NetworkLearner, members: Sequence[Member]) -> int:
         """How many of these clients, or of fewer, are trained at once; the first are the most work."""
@@ -74,7 +75,7 @@ class Team:
             self.size = capacity(learner.device, MOST, vector, lambda count: self._try(learner, members[:count]))
         return self.size
 
-    def train(self, learner: NetworkLearner, members: Sequence[Member]) -> tuple[Tensor, list[tuple[float, ...]]]:
+    def train(self, learner: NetworkLearner, members: Sequence[Member]) -> tuple[Tensor, list[Report]]:
         """The updates [K, d] of a group, and what its clients report."""
         cohort = Cohort(learner, members, self.terms.batch_size)
         received = _received(members)
@@ -103,9 +104,9 @@ class Team:
             torch.cuda.empty_cache()
 
     def _ready(self, learner: NetworkLearner, count: int) -> Bench:
-        """A bench for so many clients: the one that is there, if it is large enough."""
-        if self._bench is None or self._bench.capacity < count:
-            self._bench = None
+        """A bench for so many clients: the one that is there, if it is large enough and for the round's task."""
+        if self._bench is None or self._bench.capacity < count or self._task != learner.task:
+            self._bench, self._task = None, learner.task
             self._bench = self._make(learner, count, self.kind, cuda_graphs() if self.recording == "graph" else None)
         return self._bench
 
@@ -148,7 +149,7 @@ def _recording(learner: NetworkLearner, terms: Terms) -> str:
         return "no graph"
     if learner.device.type != "cuda":
         return f"no graph ({learner.device.type})"
-    return "graph" if closed(learner.task) else "no graph (the task has no gradient in closed form)"
+    return "graph" if learner.task.separable else "no graph (the loss is no mean of one term a sample)"
 
 
 def _timed(run: Callable[[], object], device: torch.device) -> float:

@@ -68,7 +68,7 @@ class Vectorised(Way):
 
 def slope(task: Task, outputs: Tensor, step: Step) -> Tensor:
     """The gradient of every model's mean loss over its own batch in the outputs [K, b, classes]."""
-    if closed(task):
+    if task.separable:
         gradient = task.gradient(outputs, step.batch)
         return gradient if step.scale is None else gradient * step.scale
     gradient = torch.zeros_like(outputs)
@@ -81,11 +81,6 @@ def slope(task: Task, outputs: Tensor, step: Step) -> Tensor:
 def _of(batch: Batch, model: int) -> Batch:
     """One model's samples among those of all."""
     return each(batch, lambda part: part[model])
-
-
-def closed(task: Task) -> bool:
-    """Whether the task gives its gradient in closed form, hence for any number of models at once."""
-    return type(task).gradient is not Task.gradient
 
 
 def _template(module: nn.Module, unfold: bool) -> nn.Module:
