@@ -11,12 +11,13 @@ from typing import Any
 
 from fedkd.configuration import Settings, check
 from fedkd.errors import ConfigurationError
+from fedkd.executors import ClientError
 from fedkd.job import Job, execute
 from fedkd.records import Console, History, read_manifest
 from fedkd.records.manifest import MANIFEST
 
 
-class RunFailedError(RuntimeError):
+class RunFailedError(ClientError):
     """A run of a study ended before its last round: its training diverged, or something broke.
 
     Args:
@@ -83,6 +84,18 @@ class Study:
             raise ConfigurationError(
                 f"{folder}: holds a run with another {', '.join(differing)}; delete it or choose another --output"
             )
+
+
+def read_seeds(text: str) -> list[int]:
+    """Read 0,1,2 from a command line.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    try:
+        return [int(item) for item in text.split(",")]
+    except ValueError:
+        raise ConfigurationError(f"--seeds {text}: is no list of whole numbers; write 0,1,2") from None
 
 
 def spread(values: Sequence[float], scale: float = 1.0, form: str = ".2f") -> str:

@@ -32,7 +32,7 @@ from fedkd.errors import ConfigurationError
 from fedkd.records import Console, History
 from fedkd.records.summary import LAST, curve
 from sims.plots import Curve, Panel, Table, drawn, rendered, save, write_page
-from sims.studies import Study, spread
+from sims.studies import Study, read_seeds, spread
 
 SMALL_TEACHER = ("teacher.model.channels=[8,16]", "teacher.model.hidden=32")
 LOCAL = ("teacher=local", *SMALL_TEACHER, "teacher.epochs=4")
@@ -237,11 +237,7 @@ def request(arguments: Sequence[str]) -> Request:
     asked = parser.parse_intermixed_args(arguments)
     if wrong := [item for item in asked.overrides if "=" not in item]:
         raise ConfigurationError(f"{wrong[0]}: is no override; write key=value")
-    try:
-        seeds = [int(item) for item in asked.seeds.split(",")]
-    except ValueError:
-        raise ConfigurationError(f"--seeds {asked.seeds}: is no list of whole numbers; write 0,1,2") from None
-    found = Request(asked.methods, asked.links, seeds, asked.overrides, asked.output, asked.quick)
+    found = Request(asked.methods, asked.links, read_seeds(asked.seeds), asked.overrides, asked.output, asked.quick)
     if not found.pairs:
         raise ConfigurationError(f"--links {' '.join(found.links)}: serve none of these methods; choose --links none")
     return found
@@ -256,10 +252,8 @@ def main(arguments: Sequence[str]) -> None:
     for row in rows(asked, Study(asked.output, console)):
         found[row.method, row.link] = row
         write(list(found.values()), asked, command)
-    done, links = (
-        list(found.values()),
-        [link for link in asked.links if any(row.link == link for row in found.values())],
-    )
+    done = list(found.values())
+    links = [link for link in asked.links if any(row.link == link for row in done)]
     shown = tables(done, links)
     for table in shown:
         console.show(rendered(table))

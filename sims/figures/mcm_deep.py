@@ -28,13 +28,12 @@ from fedkd.cli import guarded
 from fedkd.compose import compose
 from fedkd.configuration import Settings
 from fedkd.durable import replace_text
-from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.records import Console, History
 from fedkd.records.summary import LAST, curve
 from fedkd_compression import QSGD, PerTensor, SubtractiveDither, compress
 from sims.plots import Curve, Panel, Table, drawn, rendered, save, write_page
-from sims.studies import RunFailedError, Study, spread
+from sims.studies import RunFailedError, Study, read_seeds, spread
 
 CLIENTS, LEVELS, RATE = 20, 4, 0.1
 ALGORITHMS = {"SGD": "sgd", "DIANA": "diana", "Artemis": "artemis", "MCM": "mcm", "Rand-MCM": "rand_mcm"}
@@ -252,18 +251,6 @@ def request(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def seeds(text: str) -> list[int]:
-    """Read 0,1,2.
-
-    Raises:
-        ConfigurationError: something else.
-    """
-    try:
-        return [int(item) for item in text.split(",")]
-    except ValueError:
-        raise ConfigurationError(f"--seeds {text}: is no list of whole numbers; write 0,1,2") from None
-
-
 def main(arguments: Sequence[str]) -> None:
     """Run what is missing, then table, PNG, JSON and page."""
     asked, console = request(arguments), Console("auto", quiet=False)
@@ -273,7 +260,11 @@ def main(arguments: Sequence[str]) -> None:
         for split in asked.split:
             title = f"{data}, {split}"
             some = list(
-                rows(study, [Setting(data, split, seed, sizes[data]) for seed in seeds(asked.seeds)], asked.algorithms)
+                rows(
+                    study,
+                    [Setting(data, split, seed, sizes[data]) for seed in read_seeds(asked.seeds)],
+                    asked.algorithms,
+                )
             )
             tables.append(table(title, some))
             shown += panels(title, some)
