@@ -1,0 +1,1 @@
+"""Central distillation as in the paper on asymmetric temperatures: many students of one teacher at once."""
