@@ -7,6 +7,7 @@ A memory says what is compressed and what both ends keep (notation of docs/notat
 | NoMemory | D = C(x) | D | nothing |
 | Shift(rate) | D = C(x - h) | h + D | h + rate D, equal on both ends |
 | ErrorFeedback(weight) | D = C(x + weight e) | D | e = x + weight e - D, on the sender |
+| Difference(probability) | D = C(x - x_before), or x | h + D, or x | x on the sender, the received on the receiver |
 
 With a lossless operator a memory could only add rounding, so the link then keeps none: every
 algorithm with Identity links is plain SGD, bit for bit.
@@ -90,7 +91,27 @@ class ErrorFeedback:
             raise ConfigurationError(f"ErrorFeedback: weight={self.weight} is outside (0, 1]; choose weight = 1")
 
 
-Memory = NoMemory | Shift | ErrorFeedback
+@dataclass(frozen=True)
+class Difference:
+    """On the downlink: compress what the model has moved by since the last message, and at times send it whole.
+
+    Source: MARINA-P (Gruntkowska, Tyurin, Richtarik, 2024). The two ends hold different vectors, so this is no shift:
+    ``fedkd.algorithms.moved_model`` has the recursion.
+
+    Args:
+        probability: of a round in which the model itself is sent, in (0, 1].
+    """
+
+    probability: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.probability <= 1:
+            raise ConfigurationError(
+                f"Difference: probability={self.probability:g} is outside (0, 1]; choose probability = 0.1"
+            )
+
+
+Memory = NoMemory | Shift | ErrorFeedback | Difference
 
 
 @dataclass(frozen=True)

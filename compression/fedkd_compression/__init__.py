@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from fedkd_compression.code import Code
 from fedkd_compression.codecs import StaticModel
-from fedkd_compression.compressor import compress, compress_in_pieces, decompress, decompress_sum
+from fedkd_compression.compressor import compress, compress_in_pieces, decompress, decompress_sum, measure
 from fedkd_compression.errors import OperatorError, WireError
 from fedkd_compression.kernels import use_threads
 from fedkd_compression.keys import Key
@@ -38,7 +38,7 @@ from fedkd_compression.operators import (
     Traits,
 )
 from fedkd_compression.sums import ExactSum, exact_total
-from fedkd_compression.wire import Sizes, checksum, sizes
+from fedkd_compression.wire import Lengths, Sizes, checksum, sizes
 from fedkd_compression.wrappers import Bucketed, BySize, Clipped, Coded, Compose, Induced, PerTensor, Rotated, Scaled
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "Identity",
     "Induced",
     "Key",
+    "Lengths",
     "LowRank",
     "Named",
     "Natural",
@@ -84,6 +85,7 @@ __all__ = [
     "decompress",
     "decompress_sum",
     "exact_total",
+    "measure",
     "sizes",
     "use_threads",
 ]

@@ -131,11 +131,11 @@ def put(body: Body, dim: int | None) -> Pieces:
     pieces: Pieces = []
     for part in (body.side, body.values):
         if part is not None:
-            pieces += [_put_count(part, dim), _view(part)]
+            pieces += [put_count(part.count, dim), _view(part)]
     if body.positions is not None:
-        pieces += [_put_count(body.positions, dim), varint.put(len(body.positions.data)), _view(body.positions)]
+        pieces += [put_count(body.positions.count, dim), varint.put(len(body.positions.data)), _view(body.positions)]
     if body.symbols is not None:
-        pieces.append(_put_count(body.symbols, dim))
+        pieces.append(put_count(body.symbols.count, dim))
         # What ends the body needs no size.
         pieces += [varint.put(len(body.symbols.data))] if body.children else []
         pieces.append(_view(body.symbols))
@@ -191,8 +191,9 @@ def _ended(data: Octets, at: int) -> None:
         raise WireError(f"frame: {len(data) - at} bytes too many")
 
 
-def _put_count(part: Stream, dim: int | None) -> bytes:
-    return varint.put(0 if part.count == dim else part.count + 1)
+def put_count(count: int, dim: int | None) -> bytes:
+    """How a part of so many entries is announced."""
+    return varint.put(0 if count == dim else count + 1)
 
 
 def _take_count(data: Octets, at: int, dim: int | None) -> tuple[int, int]:

@@ -9,17 +9,17 @@ import numpy as np
 import torch
 
 from fedkd_compression import wire
-from fedkd_compression.body import Body, Stream, Unread, most
+from fedkd_compression.body import Body, Stream, Unread, most, put_count
 from fedkd_compression.code import Code
-from fedkd_compression.codecs import decode_positions, decode_symbols, encode_positions, encode_symbols
+from fedkd_compression.codecs import decode_positions, decode_symbols, encode_positions, encode_symbols, symbol_lengths
 from fedkd_compression.errors import OperatorError, WireError
 from fedkd_compression.operators.base import Operator, Part
-from fedkd_compression.wire import FLOATS, Frame, Pieces
+from fedkd_compression.wire import FLOATS, Frame, Lengths, Pieces
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fedkd_compression.arrays import Octets, Symbols
+    from fedkd_compression.arrays import Counts, Octets, Symbols
     from fedkd_compression.keys import Key
 
     Contexts = Callable[[], Octets]
@@ -34,6 +34,36 @@ def frames(operator: Operator, code: Code, key: Key, dim: int, dtype: int) -> li
         wire.pieces(Frame(named, dim, dtype, _body(host.row(i), Part(operator, key.row(i), dim))))
         for i in range(len(key.rows))
     ]
+
+
+def lengths(operator: Operator, code: Code, key: Key, dim: int, dtype: int) -> Lengths:
+    """The lengths of the ``frames`` of a code, which are made only where it has positions or children."""
+    if code.positions is not None or code.children:
+        made = [wire.sizes(b"".join(pieces)) for pieces in frames(operator, code, key, dim, dtype)]
+        columns = np.array([(sizes.header, sizes.side, sizes.body) for sizes in made], np.int64).T
+        return Lengths(*columns)
+    host, count = code.map(lambda part: part.detach().cpu()), len(key.rows)
+    parts = [part for part in (host.side, host.values, host.symbols) if part is not None]
+    header = wire.least_header(dim) + sum(len(put_count(part.shape[1], dim)) for part in parts)
+    body = np.full(count, _octets(host.values))
+    if host.symbols is not None:
+        body += _lengths(host.symbols, Part(operator, key, dim))
+    return Lengths(np.full(count, header), np.full(count, _octets(host.side)), body)
+
+
+def _octets(part: Tensor | None) -> int:
+    """Bytes a row."""
+    return 0 if part is None else part.shape[1] * part.element_size()
+
+
+def _lengths(symbols: Tensor, part: Part) -> Counts:
+    contexts = np.empty((len(symbols), 0), np.uint8)
+    if type(part.operator).contexts is not Operator.contexts:
+        drawn = part.operator.contexts(part.key, part.dim)
+        contexts = contexts if drawn is None else np.ascontiguousarray(drawn.cpu().numpy())
+    if symbols.dtype not in (torch.int8, torch.int32):
+        raise OperatorError(f"Code: symbols are {symbols.dtype}; make them int32")
+    return symbol_lengths(symbols.contiguous().numpy(), contexts, *part.operator.coding(part.dim))
 
 
 def code(

@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from fedkd_compression.codecs import varint
 from fedkd_compression.errors import WireError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fedkd_compression.arrays import Counts
     from fedkd_compression.operators.base import Operator
 
 MAGIC, VERSION = 0xFC, 1
@@ -58,6 +61,26 @@ class Sizes:
     def total(self) -> int:
         """All bytes."""
         return self.header + self.side + self.body
+
+
+class Lengths(NamedTuple):
+    """``Sizes`` of many frames: int64 [n] each."""
+
+    header: Counts
+    side: Counts
+    body: Counts
+
+    @staticmethod
+    def joined(parts: Sequence[Lengths]) -> Lengths:
+        """Those of all frames, one part after another."""
+        none = np.empty(0, np.int64)
+        return Lengths(*(np.concatenate(same) for same in zip((none,) * 3, *parts, strict=True)))
+
+    @property
+    def total(self) -> Counts:
+        """All bytes of each."""
+        total: Counts = self.header + self.side + self.body
+        return total
 
 
 @dataclass(frozen=True)
@@ -114,6 +137,11 @@ def sizes(frame: bytes | memoryview) -> Sizes:
     """
     side, rest = _frame(frame, _flags(frame)).body.measured()
     return Sizes(len(frame) - side - rest, side, rest)
+
+
+def least_header(dim: int) -> int:
+    """Bytes of a frame of this dimension that has no parts."""
+    return _START + _FINGERPRINT.size + len(varint.put(dim))
 
 
 def checksum(data: Part, seed: int = 0) -> int:

@@ -10,6 +10,7 @@ from fedkd import vectors
 from fedkd.algorithms.broadcast_model import BroadcastModel
 from fedkd.algorithms.broadcast_step import BroadcastStep
 from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver
+from fedkd.algorithms.moved_model import MovedModel
 from fedkd.algorithms.server_optimizers import OptimizerState, ServerOptimizer
 from fedkd.algorithms.totals import Partial
 from fedkd.algorithms.unicast_model import UnicastModel
@@ -17,7 +18,7 @@ from fedkd.algorithms.uplinks import MeanOfActive, MeanOfMemories, Uplink, Uplin
 from fedkd.beside import Beside, BesideState
 from fedkd.errors import ConfigurationError
 from fedkd.keys import EVERYONE
-from fedkd.links import Link
+from fedkd.links import Difference, Link
 from fedkd.messages import Broadcast, Kind, Message
 from fedkd_compression import ExactSum, exact_total
 
@@ -212,15 +213,30 @@ def assemble(
     Raises:
         ConfigurationError: a link cannot serve the dimension or does not fit the row.
     """
-    ends = {"model": BroadcastModel, "step": BroadcastStep} if row.sent_to == "all" else {"model": UnicastModel}
+    end = _downlink(row, uplink, downlink)
     up, down = uplink.resolve(context.dim), downlink.resolve(context.dim)
     weights = tuple(map(float, context.samples)) if row.weights == "samples" else (1.0,) * len(context.samples)
     averaged = row.estimator == "PP2" and up.remembers
     estimator = MeanOfMemories if averaged else MeanOfActive
     return Algorithm(
         row,
-        ends[row.compresses](down, context.seed, context.run, context.dim),
+        end(down, context.seed, context.run, context.dim),
         estimator(up, context.seed, context.dim, weights, context.probability, context.volatile),
         optimizer,
         beside,
     )
+
+
+def _downlink(row: Row, uplink: Link, downlink: Link) -> type[Downlink]:
+    """The class that serves a row."""
+    if isinstance(uplink.memory, Difference):
+        raise ConfigurationError(
+            "uplink: memory Difference is for the downlink; choose Shift, ErrorFeedback or NoMemory"
+        )
+    if isinstance(downlink.memory, Difference):
+        if row.compresses != "model" or row.sent_to != "each":
+            raise ConfigurationError("downlink: memory Difference needs compresses = model and sent_to = each")
+        return MovedModel
+    if row.sent_to == "each":
+        return UnicastModel
+    return BroadcastModel if row.compresses == "model" else BroadcastStep

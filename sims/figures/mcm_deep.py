@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from fedkd.cli import guarded
 from fedkd.compose import compose
 from fedkd.configuration import Settings
 from fedkd.durable import replace_text
+from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.records import Console, History
 from fedkd.records.summary import LAST, curve
@@ -244,6 +245,7 @@ def request(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--split", nargs="+", choices=SPLITS, default=list(SPLITS))
     parser.add_argument("--algorithms", nargs="+", choices=list(ALGORITHMS), default=list(ALGORITHMS))
     parser.add_argument("--seeds", default="0", help="comma between them")
+    parser.add_argument("--epochs", type=int, help="passes over a client's samples, in place of the size's own")
     parser.add_argument("--output", type=Path, default=Path("runs/mcm_deep"))
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--full", action="store_true", help="300 epochs of batches of 128, all samples")
@@ -255,6 +257,10 @@ def main(arguments: Sequence[str]) -> None:
     """Run what is missing, then table, PNG, JSON and page."""
     asked, console = request(arguments), Console("auto", quiet=False)
     sizes = FULL if asked.full else QUICK if asked.quick else SCALED
+    if asked.epochs is not None:
+        if asked.epochs < 1:
+            raise ConfigurationError(f"--epochs {asked.epochs}: is below 1; choose --epochs >= 1")
+        sizes = {data: replace(size, epochs=asked.epochs) for data, size in sizes.items()}
     study, tables, shown, found = Study(asked.output, console), [], [], {}
     for data in asked.data:
         for split in asked.split:

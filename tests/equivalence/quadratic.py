@@ -12,7 +12,7 @@ from fedkd.evaluation import Evaluation
 from fedkd.executors import InProcess, Worker
 from fedkd.executors.worker import Workshop
 from fedkd.federation import Federation
-from fedkd.links import ErrorFeedback, Link, NoMemory, Shift
+from fedkd.links import Difference, ErrorFeedback, Link, NoMemory, Shift
 from fedkd.tasks import LeastSquares, client_weights
 from fedkd.tasks.convex_learner import ConvexLearner, objective
 from fedkd.trainers import Gradient, Serial
@@ -41,6 +41,7 @@ ROWS = {
     "ef21": ("model", "all", Link(ZONE, WHOLE), Link(Identity(), NoMemory())),
     "ef21_bc": ("model", "all", Link(ZONE, WHOLE), Link(ZONE, WHOLE)),
     "ef21_p_diana": ("model", "all", Link(DITHER, SHIFT), Link(ZONE, WHOLE)),
+    "marina_p": ("model", "each", Link(Identity(), NoMemory()), Link(DITHER, Difference(0.25))),
     "dist_ef_sgd": ("step", "all", Link(Sign(), ErrorFeedback(1.0)), Link(Sign(), ErrorFeedback(1.0))),
 }
 

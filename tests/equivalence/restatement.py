@@ -58,6 +58,8 @@ class Restated:
 
     def models(self, k):
         """What every client trains from."""
+        if self.name == "marina_p":
+            return self.moved(k)
         if self.name not in ("mcm", "rand_mcm", *CONTRACTIVE_DOWN):
             return [self.w] * self.n
         who = range(self.n) if self.name == "rand_mcm" else [EVERYONE] * self.n
@@ -66,9 +68,19 @@ class Restated:
         self.H += (1.0 if self.name in CONTRACTIVE_DOWN else self.rate) * np.array(om)
         return x
 
+    def moved(self, k):
+        """MARINA-P: H_i is what client i holds, E the server's model of the round before."""
+        coin = float(key(self.seed, "downlink", k).fold("whole").uniforms(1)[0, 0]) < 0.25
+        if k == 0 or coin:
+            self.H[:] = self.w
+        else:
+            self.H += [self.down(k, self.w - self.E, i) for i in range(self.n)]
+        self.E = self.w
+        return self.H.copy()
+
     def mean(self, k, g):
         """G from the clients' gradients."""
-        if self.name == "sgd":
+        if self.name in ("sgd", "marina_p"):
             return np.mean(g, axis=0)
         if self.name in ("qsgd", "biqsgd"):
             return np.mean([self.up(k, i, g[i]) for i in range(self.n)], axis=0)

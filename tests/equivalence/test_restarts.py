@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fedkd.algorithms import StaleMemoryError
+from fedkd.algorithms.moved_model import MovedModel
 from fedkd.clients import MemoryStore
 from fedkd.executors import ClientError, Exchange, Executor, InProcess, Reply
 from fedkd.executors.worker import Order, lost, restarts
@@ -77,7 +78,9 @@ def check_ends(whole, state, model_before):
     for client in range(CLIENTS):
         heard, kept = workers[client].receiver.state, workers[client].store.before(client, ROUNDS)
         assert state.uplink.taken[client] == kept.sent
-        if algorithm.row.sent_to == "each":
+        if isinstance(algorithm.downlink, MovedModel):
+            assert kept.received == state.downlink.version
+        elif algorithm.row.sent_to == "each":
             assert torch.equal(state.downlink.own[client][0], kept.downlink)
         elif algorithm.row.compresses == "step":
             assert torch.equal(heard.memory, model_before)

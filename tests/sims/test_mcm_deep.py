@@ -62,3 +62,8 @@ def test_epochs_become_rounds() -> None:
 def test_seeds_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="--seeds 0;1: is no list of whole numbers"):
         mcm_deep.main(["--seeds", "0;1"])
+
+
+def test_epochs_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="--epochs 0: is below 1"):
+        mcm_deep.main(["--quick", "--epochs", "0"])

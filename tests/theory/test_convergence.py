@@ -13,8 +13,8 @@ from fedkd.algorithms import Sgd
 from fedkd.algorithms.broadcast_model import BroadcastModel
 from fedkd.errors import ConfigurationError
 from fedkd.federation import run
-from fedkd.links import Link, NoMemory, Shift
-from fedkd_compression import QSGD, Identity
+from fedkd.links import Difference, Link, NoMemory, Shift
+from fedkd_compression import QSGD, DeadZone, Identity, SubtractiveDither
 from tests.equivalence.quadratic import Case, federation
 
 DIM, SAMPLES, ROUNDS = 20, 40, 700
@@ -22,6 +22,8 @@ ONE_LEVEL = QSGD(levels=1, norm="l2")
 AUTO, PLAIN = Shift("auto", "zero"), NoMemory()
 REMEMBERING, FORGETTING = Link(ONE_LEVEL, AUTO), Link(ONE_LEVEL, PLAIN)
 EXACT = Link(Identity(), PLAIN)
+MOVED = Link(SubtractiveDither(step=3.0), Difference(0.1))
+ESTIMATED = Link(DeadZone(step=1.5), Shift(1.0, "zero"))
 CASES = {
     "diana": (REMEMBERING, EXACT),
     "artemis": (REMEMBERING, FORGETTING),
@@ -29,6 +31,10 @@ CASES = {
     "rand_mcm": (REMEMBERING, REMEMBERING),
     "qsgd": (FORGETTING, EXACT),
     "biqsgd": (FORGETTING, FORGETTING),
+    "ef21": (ESTIMATED, EXACT),
+    "ef21_bc": (ESTIMATED, ESTIMATED),
+    "ef21_p_diana": (REMEMBERING, ESTIMATED),
+    "marina_p": (EXACT, MOVED),
 }
 
 
@@ -47,7 +53,7 @@ def excess(name: str, rounds: int = ROUNDS, **changes: object) -> np.ndarray:
 
 @pytest.mark.theory
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["diana", "artemis", "mcm", "rand_mcm"])
+@pytest.mark.parametrize("name", ["diana", "artemis", "mcm", "rand_mcm", "ef21", "ef21_bc", "ef21_p_diana", "marina_p"])
 def test_memories_converge_to_rounding(name):
     values = excess(name)
     assert values[0] > 1

@@ -105,10 +105,14 @@ class Best(NamedTuple):
 def best(own: Counts, steps: int) -> Best:
     """The histogram of counts [8 or 1, 256] (``Survey.own``) that makes symbols and itself shortest."""
     mirrored = len(own) > 1
-    given = precision_of(mirrored), logarithms(), _weights(steps, mirrored)[:-1]
-    low, width, grades, table, k, bits = kernels.backend().fitted(own, steps, *given)
+    low, width, grades, table, k, bits = kernels.backend().fitted(own, *scale(steps, mirrored))
     histogram = Histogram(low, grades, grades.shape[1] > width, mirrored, steps)
     return Best(histogram, Tables(table, mirrored), k, _HEAD + bits / 8)
+
+
+def scale(steps: int, mirrored: bool) -> tuple[int, int, Counts, Counts]:
+    """Steps of an octave, bits of a frequency, logarithms, and what a table gives to each grade but the last."""
+    return steps, precision_of(mirrored), logarithms(), _weights(steps, mirrored)[:-1]
 
 
 @cache

@@ -23,7 +23,7 @@ from fedkd_compression.codecs.tables import Tables, precision_of
 from fedkd_compression.kernels.portable.counts import CELLS, CONTEXTS, OTHERS, REACH
 
 if TYPE_CHECKING:
-    from fedkd_compression.arrays import Counts, Halves
+    from fedkd_compression.arrays import Counts, Halves, Octets, Words
 
 NAMES = 240
 _SCALES = 40
@@ -62,13 +62,31 @@ def nearest(own: Counts) -> int:
 @cache
 def _costs(mirrored: bool) -> Halves:
     """What every cell costs under every name, uint16 [8 or 1, 256, 240]."""
-    spreads, scales = range(NAMES // _SCALES), np.arange(_SCALES)
-    weights = np.concatenate([_weights(spread, scales, mirrored) for spread in spreads])
-    frequencies = Tables.of(weights, mirrored).frequencies
+    frequencies = _frequencies(mirrored)
     sizes = costs(precision_of(mirrored))[frequencies] // (BIT >> _COST)
     escaped = sizes[:, OTHERS:][:, :1] + _ESCAPE
     sizes = np.where((frequencies > 0) & (np.arange(CELLS) != OTHERS), sizes, escaped)
     return np.ascontiguousarray(sizes.reshape(NAMES, -1, CELLS).transpose(1, 2, 0).astype(np.uint16))
+
+
+def _frequencies(mirrored: bool) -> Counts:
+    """Of every cell under every name, int64 [240 * (8 or 1), 256]."""
+    spreads, scales = range(NAMES // _SCALES), np.arange(_SCALES)
+    weights = np.concatenate([_weights(spread, scales, mirrored) for spread in spreads])
+    return Tables.of(weights, mirrored).frequencies
+
+
+@cache
+def everything(mirrored: bool) -> tuple[Halves, Words, Words, Octets]:
+    """Costs, frequencies, first slots of all cells under every name, and which cells have a frequency of their own.
+
+    Those that do not have the escape's. Costs are uint16 [8 or 1, 256, 240], the others [240, 8 or 1, 256].
+    """
+    own = _frequencies(mirrored).reshape(NAMES, -1, CELLS)
+    first, covered = np.cumsum(own, axis=2) - own, (own > 0) & (np.arange(CELLS) != OTHERS)
+    frequencies = np.where(own > 0, own, np.maximum(own[:, :, OTHERS:][:, :, :1], 1))
+    starts = np.where(own > 0, first, first[:, :, OTHERS:][:, :, :1])
+    return _costs(mirrored), frequencies.astype(np.uint32), starts.astype(np.uint32), covered.astype(np.uint8)
 
 
 def _weights(spread: int, scales: Counts, mirrored: bool) -> Counts:

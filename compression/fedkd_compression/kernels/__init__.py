@@ -42,7 +42,12 @@ _chosen: ContextVar[Name | None] = ContextVar("fedkd_compression_kernels", defau
 
 def backend() -> Backend:
     """The coder's kernels in use."""
-    return _coder(_chosen.get() or "numba")
+    return _coder(chosen())
+
+
+def chosen() -> Name:
+    """The name of the set in use."""
+    return _chosen.get() or "numba"
 
 
 def on(device: torch.device | str) -> RowKernels:

@@ -55,7 +55,7 @@ class SubtractiveDither(Operator):
 
     def transmit(self, rows: Tensor, key: Key) -> tuple[Code, Tensor]:
         """Encode rows [n, d] and decode them in the same pass."""
-        run, steps = kernels.on(rows.device), self._spacings(rows)
+        run, steps = kernels.on(rows.device), self.spacings(rows)
         # A bound on |q|; the spacing is infinite when it overflows, and is then refused with the received rows.
         narrow = bool((run.peaks(rows) < steps.double() * (_NARROW - 1)).all())
         symbols, received = run.dither_encode(rows, steps, key.array(), narrow)
@@ -88,7 +88,7 @@ class SubtractiveDither(Operator):
                 f"SubtractiveDither: step={self.step:g} is too fine for dim={dim}; choose step >= {least:.3g}"
             )
 
-    def _spacings(self, rows: Tensor) -> Tensor:
+    def spacings(self, rows: Tensor) -> Tensor:
         """Step RMS(x) in the rows' dtype [n]; never so small that the grid itself would be inexact, 0 for zero rows."""
         spacing = l2_norms(rows) * (self.step / max(rows.shape[1], 1) ** 0.5)
         return torch.where(spacing > 0, spacing.clamp(min=torch.finfo(rows.dtype).tiny), spacing).to(rows.dtype)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fedkd_compression.compressor import compress, decompress
+from fedkd_compression.compressor import compress, decompress, measure
 from fedkd_compression.keys import Key
 from fedkd_compression.testing.law import law
 from fedkd_compression.testing.rows import computed, parts_of, same
@@ -42,9 +42,12 @@ def one_pass_is_two(operator: Operator, x: Tensor, key: Key) -> None:
 
 @law()
 def bytes_are_counted(operator: Operator, x: Tensor, key: Key) -> None:
-    """Header, side information and body are the whole frame: a size is a number of bytes."""
-    (frame,), _ = compress(operator, x[None], key)
-    found = sizes(frame)
+    """Header, side information and body are the whole frame: a size is a number of bytes, also of a frame not made."""
+    (frame,), received = compress(operator, x[None], key)
+    found, (lengths, again) = sizes(frame), measure(operator, x[None], key)
+    measured = tuple(int(part[0]) for part in lengths)
+    assert measured == (found.header, found.side, found.body), f"{found} is measured as {measured}"
+    same(again, received, "the rows of measure and compress")
     assert found.total == len(frame), f"{found} of a frame of {len(frame)} bytes"
     assert min(found.header, found.side, found.body) >= 0, f"{found} has a negative part"
 

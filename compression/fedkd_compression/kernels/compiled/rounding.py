@@ -55,7 +55,7 @@ def _dither_encode(
         for left in range(start, stop, TILE):
             right = min(stop, left + TILE)
             q, restored = symbols[row, left:right], received[row, left:right]
-            fill(drawn, keys[row], left)
+            fill(drawn[: right - left], keys[row], left)
             if steps[row] == 0:
                 q[:] = 0
                 _restored(q, steps[row], drawn, restored)
@@ -73,7 +73,7 @@ def _dither_decode(
         row, start, stop = chunk_of(item, chunks, symbols.shape[1])
         for left in range(start, stop, TILE):
             right = min(stop, left + TILE)
-            fill(drawn, keys[row], left)
+            fill(drawn[: right - left], keys[row], left)
             _restored(symbols[row, left:right], steps[row], drawn, received[row, left:right])
 
 
@@ -105,7 +105,7 @@ def _levels_encode(
         norm = norms[row] if norms[row] > 0 else levels
         for left in range(start, stop, TILE):
             right = min(stop, left + TILE)
-            fill(drawn, keys[row], left)
+            fill(drawn[: right - left], keys[row], left)
             _levelled(rows[row, left:right], norm, levels, drawn, wide)
             narrowed(wide, symbols[row, left:right])
 

@@ -91,8 +91,8 @@ def _bins(first: int, last: int, chunks: int, keys: Keys, out: Octets) -> None:
     for item in range(first, last):
         row, start, stop = chunk_of(item, chunks, out.shape[1])
         for left in range(start, stop, TILE):
-            fill(drawn, keys[row], left)
             part = out[row, left : min(stop, left + TILE)]
+            fill(drawn[: part.size], keys[row], left)
             for j in range(part.size):
                 part[j] = np.uint8(drawn[j] >> u32(28))
 
