@@ -29,9 +29,10 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize(("script", "arguments"), COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(("script", "arguments"), COMMANDS, ids=str)
 def test_a_command_of_the_documents_is_understood(script: str, arguments: str) -> None:
-    READERS[script](shlex.split(re.split(r"\s{2,}", arguments.strip())[0]))
+    """What stands two spaces apart is a remark."""
+    READERS[script](shlex.split(re.split(r"\s{2,}", arguments)[0]))
 
 
 def test_every_script_is_in_the_documents() -> None:
