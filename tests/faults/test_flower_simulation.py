@@ -47,7 +47,7 @@ def check_ends(folder: Path) -> None:
     (memories,) = (folder / "clients").glob("flower-*")
     for client, version in state.uplink.taken.items():
         about = ConfigRecord({"name": f"{client:06d}/{version}"})
-        held = Keeper(RecordDict({ABOUT: about}), client, memories).load(state.model)
+        held = Keeper(RecordDict({ABOUT: about}), client, memories).load(state.model, task=0)
         assert torch.equal(held.client.uplink, state.uplink.own[client])
         assert torch.equal(held.receiver.memory, state.downlink.memory)
         assert held.receiver.version == state.downlink.version

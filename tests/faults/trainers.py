@@ -94,9 +94,9 @@ class Troubled(Serial):
 
     def train(self, learner: Learner, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
         """Fail or train."""
-        [(_, _, key)] = pupils
+        [pupil] = pupils
         for fault, round_, client in map(str.split, self.troubles):
-            if key == keys.key(0, "train", int(round_), int(client)):
+            if pupil.key == keys.key(0, "train", int(round_), int(client)):
                 FAULTS[fault]()
         return super().train(learner, solver, pupils)
 
