@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from fedkd.cli import guarded
 from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
-from sims.search_temperatures import Row, grounds, record, request, search, spread, table
+from sims.plots import spread
+from sims.search_temperatures import Row, grounds, record, request, search, table
 from sims.trials import Ground, trial
 
 if TYPE_CHECKING:
@@ -68,10 +69,10 @@ def comparison(chosen: Sequence[Chosen], seeds: int) -> Table:
         shown.add_row(
             each.test.cell.name,
             f"{each.test.cell.kd_weight:g}",
-            spread(each.held_out.accuracies, ".2f"),
-            spread(each.test.accuracies, ".2f"),
-            "-" if each is chosen[0] else spread(each.test.gains, "+.2f"),
-            "-" if each.test is scaled else spread(over, "+.2f"),
+            spread(each.held_out.accuracies, ".2f", 100),
+            spread(each.test.accuracies, ".2f", 100),
+            "-" if each is chosen[0] else spread(each.test.gains, "+.2f", 100),
+            "-" if each.test is scaled else spread(over, "+.2f", 100),
             "-" if each.test is scaled else " ".join(f"{100 * value:+.2f}" for value in over),
         )
     return shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -65,6 +66,13 @@ class Table:
     title: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+
+def spread(values: Sequence[float], form: str, scale: float = 1.0) -> str:
+    """A cell: mean and standard deviation (n - 1) of values times ``scale``; 100 makes fractions percent."""
+    scaled = [scale * value for value in values]
+    deviation = f" ± {statistics.stdev(scaled):{form.lstrip('+')}}" if len(scaled) > 1 else ""
+    return f"{statistics.fmean(scaled):{form}}{deviation}"
 
 
 def rendered(table: Table) -> Rendered:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from fedkd.cli import guarded
 from fedkd.durable import replace_text
 from fedkd.records.units import readable_number
+from sims.plots import spread
 from sims.trials import Ground, Trial, ground, labels_only, teacher_quality, trial
 
 if TYPE_CHECKING:
@@ -181,16 +182,10 @@ def table(rows: Sequence[Row], title: str) -> Table:
 
 
 def _cells(row: Row) -> list[str]:
-    gain = "-" if row.cell.kind == "CE" else spread(row.gains, "+.2f")
+    gain = "-" if row.cell.kind == "CE" else spread(row.gains, "+.2f", 100)
     measured = [row.diagnostic(name) for name in DIAGNOSTICS]
     diagnostics = ["-" if value is None else readable_number(value) for value in measured]
-    return [row.cell.name, f"{row.cell.kd_weight:g}", spread(row.accuracies, ".2f"), gain, *diagnostics]
-
-
-def spread(values: Sequence[float], form: str) -> str:
-    """Mean and standard deviation (n - 1) of fractions, in percent."""
-    deviation = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{100 * statistics.fmean(values):{form}}{deviation}"
+    return [row.cell.name, f"{row.cell.kd_weight:g}", spread(row.accuracies, ".2f", 100), gain, *diagnostics]
 
 
 def record(request: Request, on: Sequence[Ground], rows: Sequence[Row]) -> dict[str, object]:

@@ -15,6 +15,7 @@ from fedkd.executors import ClientError
 from fedkd.job import Job, execute
 from fedkd.records import Console, History, read_manifest
 from fedkd.records.manifest import MANIFEST
+from fedkd.records.summary import LAST, curve
 
 
 class RunFailedError(ClientError):
@@ -98,7 +99,6 @@ def read_seeds(text: str) -> list[int]:
         raise ConfigurationError(f"--seeds {text}: is no list of whole numbers; write 0,1,2") from None
 
 
-def spread(values: Sequence[float], scale: float = 1.0, form: str = ".2f") -> str:
-    """Mean and standard deviation (n - 1), in units of 1/scale."""
-    deviation = f" ± {scale * statistics.stdev(values):{form.lstrip('+')}}" if len(values) > 1 else ""
-    return f"{scale * statistics.fmean(values):{form}}{deviation}"
+def last(runs: Sequence[History], metric: str) -> list[float]:
+    """The mean of a metric's last evaluations, one a run."""
+    return [float(statistics.fmean(value for _, value in curve(run.reports, metric)[-LAST:])) for run in runs]

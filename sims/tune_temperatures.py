@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 from fedkd.cli import guarded
 from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
-from sims.search_temperatures import numbers, spread
+from sims.plots import spread
+from sims.search_temperatures import numbers
 from sims.trials import Ground, Trial, ground, labels_only, teacher_quality, trial
 
 if TYPE_CHECKING:
@@ -226,8 +227,8 @@ def table(found: Sequence[Mapping[str, Any]], labels: Sequence[Trial]) -> Table:
         own = [seed["accuracy"] for seed in each["trials"]]
         gains = [one - other for one, other in zip(own, base, strict=True)]
         values = [f"{each['point'][field.name]:.3g}" for field in fields(Space)]
-        shown.add_row(str(each["number"]), *values, spread(own, ".2f"), spread(gains, "+.2f"))
-    shown.add_row("CE", *["-"] * len(fields(Space)), spread(base, ".2f"), "-")
+        shown.add_row(str(each["number"]), *values, spread(own, ".2f", 100), spread(gains, "+.2f", 100))
+    shown.add_row("CE", *["-"] * len(fields(Space)), spread(base, ".2f", 100), "-")
     return shown
 
 

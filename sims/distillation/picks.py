@@ -88,10 +88,3 @@ def verdict(values: Sequence[float]) -> str:
 def error(values: Sequence[float]) -> float:
     """Standard error of the mean."""
     return statistics.stdev(values) / math.sqrt(len(values))
-
-
-def spread(values: Sequence[float], form: str, scale: float = 1.0) -> str:
-    """Mean and standard deviation (n - 1)."""
-    scaled = [scale * value for value in values]
-    deviation = f" ± {statistics.stdev(scaled):.2f}" if len(scaled) > 1 else ""
-    return f"{statistics.fmean(scaled):{form}}{deviation}"

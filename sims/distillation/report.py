@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sims.distillation.picks import COMPARISONS, Comparison, differences, error, spread, verdict
+from sims.distillation.picks import COMPARISONS, Comparison, differences, error, verdict
 from sims.distillation.study import Outcome
-from sims.plots import Table
+from sims.plots import Table, spread
 
 DIAGNOSTICS = ("DA", "IV", "DV", "entropy", "inversion_rate")
 TERMS = ("correct", "smooth", "discriminability")

@@ -30,9 +30,9 @@ from fedkd.compose import compose
 from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
 from fedkd.records import Console, History
-from fedkd.records.summary import LAST, curve
-from sims.plots import Curve, Panel, Table, drawn, rendered, save, write_page
-from sims.studies import Study, read_seeds, spread
+from fedkd.records.summary import curve
+from sims.plots import Curve, Panel, Table, drawn, rendered, save, spread, write_page
+from sims.studies import Study, last, read_seeds
 
 SMALL_TEACHER = ("teacher.model.channels=[8,16]", "teacher.model.hidden=32")
 LOCAL = ("teacher=local", *SMALL_TEACHER, "teacher.epochs=4")
@@ -108,7 +108,7 @@ class Row:
     @property
     def accuracies(self) -> list[float]:
         """Of the server's model: mean of the last evaluations, one a seed."""
-        return [float(np.mean([value for _, value in curve(run.reports, "accuracy")[-LAST:]])) for run in self.runs]
+        return last(self.runs, "accuracy")
 
     @property
     def megabits_up(self) -> list[float]:
@@ -172,10 +172,10 @@ def tables(found: Sequence[Row], links: Sequence[str]) -> list[Table]:
     cells = {(row.method, row.link): row for row in found}
     methods = list(dict.fromkeys(row.method for row in found))
     measures: dict[str, Callable[[Row], str]] = {
-        "test accuracy, %": lambda row: spread(row.accuracies, 100, ".1f"),
-        "Mbit up, all clients": lambda row: spread(row.megabits_up, 1, ".1f"),
-        "Mbit down, broadcast once": lambda row: spread(row.megabits_down, 1, ".2f"),
-        "seconds a round": lambda row: spread(row.seconds, 1, ".2f"),
+        "test accuracy, %": lambda row: spread(row.accuracies, ".1f", 100),
+        "Mbit up, all clients": lambda row: spread(row.megabits_up, ".1f"),
+        "Mbit down, broadcast once": lambda row: spread(row.megabits_down, ".2f"),
+        "seconds a round": lambda row: spread(row.seconds, ".2f"),
     }
     return [
         Table(

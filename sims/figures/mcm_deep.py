@@ -31,10 +31,10 @@ from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.records import Console, History
-from fedkd.records.summary import LAST, curve
+from fedkd.records.summary import curve
 from fedkd_compression import QSGD, PerTensor, SubtractiveDither, compress
-from sims.plots import Curve, Panel, Table, drawn, rendered, save, write_page
-from sims.studies import RunFailedError, Study, read_seeds, spread
+from sims.plots import Curve, Panel, Table, drawn, rendered, save, spread, write_page
+from sims.studies import RunFailedError, Study, last, read_seeds
 
 CLIENTS, LEVELS, RATE = 20, 4, 0.1
 ALGORITHMS = {"SGD": "sgd", "DIANA": "diana", "Artemis": "artemis", "MCM": "mcm", "Rand-MCM": "rand_mcm"}
@@ -156,10 +156,6 @@ class Row:
         """As in tables and legends."""
         return f"{self.algorithm}, {self.operator}" if self.operator else self.algorithm
 
-    def last(self, metric: str) -> list[float]:
-        """The mean of the last evaluations, one a seed."""
-        return [float(np.mean([value for _, value in curve(run.reports, metric)[-LAST:]])) for run in self.runs]
-
     def megabytes(self) -> list[float]:
         """Up and down, one a seed."""
         return [sum(report.bytes_total for report in run.reports) / 1e6 for run in self.runs]
@@ -201,17 +197,17 @@ def _run(study: Study, name: str, values: Mapping[str, Any]) -> History:
 
 def table(title: str, found: Sequence[Row]) -> Table:
     """Accuracy in percent and its difference to DIANA with the same operator, loss, megabytes."""
-    base = {row.operator: row.last("accuracy") for row in found if row.algorithm == "DIANA" and not row.diverged}
+    base = {row.operator: last(row.runs, "accuracy") for row in found if row.algorithm == "DIANA" and not row.diverged}
     lines = []
     for row in found:
         if row.diverged:
             lines.append([row.name, f"diverged in round {min(row.diverged)}", "-", "-", "-"])
             continue
-        accuracy = row.last("accuracy")
+        accuracy = last(row.runs, "accuracy")
         over = base.get(row.operator)
         paired = [] if over is None else [one - two for one, two in zip(accuracy, over, strict=True)]
-        cells = [spread(accuracy, 100), spread(paired, 100, "+.2f") if paired else "-"]
-        lines.append([row.name, *cells, spread(row.last("loss"), 1, ".3f"), spread(row.megabytes(), 1, ".1f")])
+        cells = [spread(accuracy, ".2f", 100), spread(paired, "+.2f", 100) if paired else "-"]
+        lines.append([row.name, *cells, spread(last(row.runs, "loss"), ".3f"), spread(row.megabytes(), ".1f")])
     return Table(title, ["", "accuracy, %", "over DIANA, points", "loss", "MB up + down"], lines)
 
 
@@ -233,7 +229,7 @@ def numbers(found: Sequence[Row]) -> list[dict[str, object]]:
     """What the table is made of."""
     return [
         {"row": row.name, "diverged": row.diverged, "megabytes": row.megabytes()}
-        | ({} if row.diverged else {"accuracy": row.last("accuracy"), "loss": row.last("loss")})
+        | ({} if row.diverged else {"accuracy": last(row.runs, "accuracy"), "loss": last(row.runs, "loss")})
         for row in found
     ]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sims.search_temperatures import Cell, Grid, Row, main, request, spread, table
+from sims.plots import spread
+from sims.search_temperatures import Cell, Grid, Row, main, request, table
 from sims.trials import Trial
 
 ROOT = Path(__file__).parents[2]
@@ -43,8 +44,8 @@ def test_gains_are_paired_by_seed() -> None:
 
 
 def test_spread_is_the_deviation_of_a_sample() -> None:
-    assert spread([0.80, 0.82], ".2f") == "81.00 ± 1.41"
-    assert spread([0.80], "+.2f") == "+80.00"
+    assert spread([0.80, 0.82], ".2f", 100) == "81.00 ± 1.41"
+    assert spread([0.80], "+.2f", 100) == "+80.00"
 
 
 def test_a_row_of_labels_alone_has_no_gain() -> None:

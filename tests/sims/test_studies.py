@@ -9,7 +9,8 @@ import pytest
 from fedkd.compose import compose
 from fedkd.errors import ConfigurationError
 from fedkd.records import Console, read_manifest
-from sims.studies import RunFailedError, Study, spread
+from sims.plots import spread
+from sims.studies import RunFailedError, Study
 
 
 @pytest.fixture
@@ -72,6 +73,6 @@ def test_where_a_run_happens_may_change(study: Study, overrides: tuple[str, ...]
 
 
 def test_spread_is_mean_and_deviation() -> None:
-    assert spread([0.5, 0.7], 100) == "60.00 ± 14.14"
-    assert spread([0.013], 100, "+.1f") == "+1.3"
-    assert spread([0.02, -0.02], 100, "+.1f") == "+0.0 ± 2.8"
+    assert spread([0.5, 0.7], ".2f", 100) == "60.00 ± 14.14"
+    assert spread([0.013], "+.1f", 100) == "+1.3"
+    assert spread([0.02, -0.02], "+.1f", 100) == "+0.0 ± 2.8"
