@@ -40,7 +40,8 @@ from fedkd.executors import Executor, Mpi, Processes, Site, StartingOrder, Worke
 from fedkd.executors.in_process import Local
 from fedkd.executors.loop import serve
 from fedkd.executors.parcels import Kind, Parcel
-from fedkd.executors.worker import Workshop
+from fedkd.executors.workshop import Workshop
+from fedkd.expected import Expected
 from fedkd.keys import key
 from fedkd.links import Link, NoMemory, Shift
 from fedkd.tasks import Supervised
@@ -49,15 +50,13 @@ from fedkd.trainers import Pupil, Serial, Update
 from fedkd.trainers import Sgd as LocalSgd
 from fedkd_compression import Identity, SubtractiveDither
 
-RUN = 1
-STILL = 50
+RUN, STILL, AS_RANK = 1, 50, "--rank"
 DITHER = SubtractiveDither(step=1.0)
 LINKS = {
     "identity": (Link(Identity(), NoMemory()), Link(Identity(), NoMemory())),
     "MCM r=1": (Link(DITHER, Shift("auto", "zero")), Link(DITHER, Shift("auto", "first"))),
 }
 CHOICES = {"1 process": Processes(1, "auto"), "2 processes": Processes(2, "auto"), "this process": Local()}
-AS_RANK = "--rank"
 
 
 class Still:
@@ -130,8 +129,10 @@ class Here(Timed):
         sent = time.perf_counter()
         exchange = self._executor.exchange(broadcast, lambda: self._algorithm.refresh(state))
         came = time.perf_counter()
-        admitted = admit(exchange, broadcast, RUN, after.uplink.taken)
-        self._state = self._algorithm.aggregate(after, admitted.updates, exchange.partial)
+        taken = after.uplink.taken
+        admitted = admit(exchange, broadcast, lambda client: Expected(RUN, after.round, client, taken.get(client, 0)))
+        collected = self._algorithm.collect(after, admitted.updates, exchange.partial)
+        self._state = self._algorithm.aggregate(after, collected)
         ended = time.perf_counter()
         busy = dict.fromkeys((bar.worker for bar in exchange.placements), 0.0)
         for bar in exchange.placements:
@@ -286,8 +287,7 @@ def main() -> None:
     torch.set_num_threads(1)
     results = {}
     for name, table in tables.items():
-        results[name] = table(options.rounds)
-        show(name, results[name])
+        show(name, results.setdefault(name, table(options.rounds)))
     if options.out:
         machine = {"processor": platform.processor() or platform.machine(), "torch": torch.__version__}
         options.out.write_text(json.dumps({"machine": machine, "cores": cores(), "tables": results}, indent=1))

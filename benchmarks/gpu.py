@@ -36,7 +36,7 @@ from fedkd.data import Split
 from fedkd.evaluation import Evaluation
 from fedkd.executors import Executor, Processes, Site, StartingOrder, Worker
 from fedkd.executors.in_process import Local
-from fedkd.executors.worker import Workshop
+from fedkd.executors.workshop import Workshop
 from fedkd.federation import Federation, run
 from fedkd.keys import key
 from fedkd.links import Link, NoMemory, Shift

@@ -27,7 +27,7 @@ from fedkd.clients import FixedCohort, MemoryStore
 from fedkd.data import Split
 from fedkd.evaluation import Evaluation
 from fedkd.executors import InProcess, Worker
-from fedkd.executors.worker import Workshop
+from fedkd.executors.workshop import Workshop
 from fedkd.federation import Federation, run
 from fedkd.keys import key
 from fedkd.links import Link, NoMemory, Shift

@@ -14,12 +14,13 @@ import torch
 
 from fedkd.algorithms import Algorithm, Context, assemble
 from fedkd.beside import Beside
+from fedkd.clocks import Clock, NoDeadline
 from fedkd.configuration.settings import Settings
 from fedkd.data import Dataset, label_counts
 from fedkd.errors import ConfigurationError
 from fedkd.evaluation import Evaluation
 from fedkd.executors import Site, StartingOrder, Worker
-from fedkd.executors.worker import Workshop
+from fedkd.executors.workshop import Workshop
 from fedkd.federation import Federation
 from fedkd.keys import key
 from fedkd.tasks import ConvexTask, CoTrained, FittedTeacher, Foreign, Lesson, Shelf, client_weights
@@ -71,10 +72,11 @@ class Setup:
 
     @property
     def reduces(self) -> bool:
-        """Whether workers add up their clients' updates: cohorts are large, and a worker has several clients."""
+        """Whether workers add up their clients' updates: cohorts are large, and nobody can be late."""
         settings = self.settings
         expected = settings.participation.probability(settings.clients) * settings.clients
-        return expected >= settings.reduce_from and not settings.executor.volatile
+        known = not settings.executor.volatile and isinstance(settings.deadline, NoDeadline)
+        return expected >= settings.reduce_from and known
 
     def open(self, folder: Path, values: Mapping[str, object]) -> Federation:
         """Start the workers.
@@ -98,6 +100,7 @@ class Setup:
             start=StartingOrder(folder, values, self.lesson),
             run=run_number(settings),
             beside=0 if self.algorithm.beside is None else self.algorithm.beside.up,
+            quorum=settings.admission.quorum,
         )
         evaluation = Evaluation(settings.task.metrics, settings.evaluate_every, settings.rounds)
         executor = settings.executor.start(site)
@@ -108,15 +111,19 @@ class Setup:
             evaluation=evaluation,
             seed=settings.seed,
             run=site.run,
-            clients=settings.clients,
-            quorum=settings.executor.required,
+            admission=settings.admission,
+            samples=[len(part) for part in self.parts],
+            work=site.work,
+            clock=Clock(settings.latency, settings.deadline),
+            volatile=settings.executor.volatile,
         )
 
     def worker(self, device: str, folder: Path) -> Worker:
         """A worker on a device, with its own student, its own end of the downlink and its own hold on the store."""
         workshop, uplink = self.workshop(device, folder), self.algorithm.uplink
         learner = workshop.learner
-        store = self.settings.store.open(folder, learner.dim, learner.dtype, learner.keeps)
+        keep = self.settings.checkpoint_keep
+        store = self.settings.store.open(folder, learner.dim, learner.dtype, learner.keeps, keep)
         return Worker(workshop, self.algorithm.receiver(), store, uplink if self.reduces else None)
 
     def workshop(self, device: str, folder: Path) -> Workshop:
@@ -138,6 +145,9 @@ class Setup:
             run=run_number(settings),
             fresh=self._fresh(),
             beside=self.algorithm.beside,
+            numbers=len(settings.task.metrics),
+            gate=settings.admission.gate,
+            tolerant=settings.admission.tolerant,
         )
 
     def _fresh(self) -> Callable[[int], Tensor] | None:
@@ -210,7 +220,8 @@ def _algorithm(settings: Settings, data: Dataset, parts: list[np.ndarray], learn
     samples = tuple(len(part) for part in parts)
     probability = settings.participation.probability(settings.clients)
     volatile = settings.executor.volatile
-    context = Context(settings.seed, run_number(settings), learner.dim, samples, probability, volatile)
+    number, dtype = run_number(settings), learner.dtype
+    context = Context(settings.seed, number, learner.dim, samples, probability, volatile, dtype)
     uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
     beside = _beside(settings, data, learner.dim)
     return assemble(settings.algorithm, uplink, downlink, settings.server, context, beside)

@@ -1,13 +1,21 @@
 """The command line: Hydra composes the configuration, everything is checked, then it runs.
 
-Exit codes: 0 done, 1 failed, 2 wrong configuration, 130 interrupted.
+| exit code | a command |
+|---|---|
+| 0 | is done |
+| 1 | failed |
+| 2 | has a wrong configuration; also folder=/proc/x, where no folder can ever be |
+| 74 | could not write or read a file; a folder that is full or read-only is refused before any work |
+| 130, 143 | was interrupted by Ctrl-C (SIGINT), by SIGTERM; a second signal ends it at once |
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import itertools
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,26 +24,36 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from fedkd.compose import beside, compose, expand, launch, started
 from fedkd.deferred import defer
-from fedkd.errors import ConfigurationError
+from fedkd.durable import check_folder
+from fedkd.errors import ConfigurationError, StorageError
+from fedkd.signals import exit_code, heeded
 
 if TYPE_CHECKING:
     from fedkd.configuration import Settings
     from fedkd.executors.mpi import World
     from fedkd.records import Console
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 130
+FAILED, WRONG = 1, 2
 
 
 def main() -> None:
     """Entry point of the command ``fedkd`` and of sims/run.py; under mpirun, of every rank."""
     # At the end nothing needs to be collected: a second less.
     atexit.register(gc.freeze)
+    with heeded():
+        try:
+            guarded(_start)
+        finally:
+            _close_output()
+
+
+def _start() -> None:
     defer("torch")
     from fedkd.executors import mpi
 
     if mpi.launched():
         mpi.run(_rank)
-    guarded(_main)
+    _main()
 
 
 def _rank(world: World) -> int | None:
@@ -57,16 +75,21 @@ def _main() -> None:
 
 def guarded(work: Callable[[], int | None]) -> None:
     """Do the work of a command; what a user can mend is one line, and every end has its exit code."""
-    from fedkd.executors import ClientError
-
     try:
         code = work()
     except ConfigurationError as error:
         _leave(WRONG, f"configuration: {error}")
-    except ClientError as error:
+    except StorageError as error:
+        _leave(error.code, str(error))
+    except RuntimeError as error:
+        # Loaded here, not before the work: a command can be interrupted meanwhile.
+        from fedkd.executors import ClientError
+
+        if not isinstance(error, ClientError):
+            raise
         _leave(FAILED, f"{error.trace}{error}")
-    except KeyboardInterrupt:
-        _leave(INTERRUPTED, "interrupted")
+    except KeyboardInterrupt as stop:
+        _leave(exit_code(stop), "interrupted")
     if code:
         sys.exit(code)
 
@@ -75,7 +98,7 @@ def run(overrides: list[str]) -> int:
     """One run and those that it is compared with; the result is the exit code.
 
     Raises:
-        ConfigurationError: before anything is started.
+        ConfigurationError, StorageError: before anything is started.
     """
     from fedkd.job import Job, execute
     from fedkd.records import compare
@@ -91,12 +114,14 @@ def run(overrides: list[str]) -> int:
         values = {**beside(overrides, changes), "resume": resume}
         beside_it = _settings(values)
         outcome = execute(Job(beside_it, folder / name, values, [*overrides, *changes], beside_it.recorder))
-    if settings.compare:
-        compare(folder, settings.recorder)
-    _report(folder, settings.recorder)
+    if outcome.code is None:
+        # Whoever interrupts a run does not wait for figures, and a full disk has no room for them.
+        if settings.compare:
+            compare(folder, settings.recorder)
+        _report(folder, settings.recorder)
     if outcome.reason != "finished":
-        sys.stderr.write(f"{outcome.trace}{outcome.message}\n")
-    return {"finished": 0, "interrupted": INTERRUPTED}.get(outcome.reason, FAILED)
+        _say(f"{outcome.trace}{outcome.message}")
+    return outcome.code or (0 if outcome.reason == "finished" else FAILED)
 
 
 def _report(folder: Path, console: Console) -> None:
@@ -117,7 +142,7 @@ def _check_all(overrides: list[str]) -> str | None:
             _settings(beside(started(overrides), changes))
         except ConfigurationError as error:
             raise ConfigurationError(f"compare.{name}: {error}") from None
-    _folder(settings)
+    check_folder(_folder(settings))
     return settings.name if settings.resume is None else None
 
 
@@ -153,5 +178,19 @@ def _new_folder(settings: Settings) -> Path:
 
 def _leave(code: int, message: str) -> NoReturn:
     """One line on the error stream, and the exit code."""
-    sys.stderr.write(message + "\n")
+    _say(message)
     sys.exit(code)
+
+
+def _say(message: str) -> None:
+    """On the error stream, if it takes anything: its file may be on the disk that is full."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(message + "\n")
+
+
+def _close_output() -> None:
+    """Drop what the standard output cannot take: Python would try again at its end, and change the exit code."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

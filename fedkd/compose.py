@@ -11,14 +11,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from fedkd.changes import UNTRACED, admit_changes, differences, replaced, traced
 from fedkd.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _SWEEP = {"-m", "--multirun"}
+_WIDEST = 100
+"""Characters of an override that are shown."""
 
 
 def configurations() -> Path:
@@ -41,18 +44,39 @@ def expand(arguments: Sequence[str]) -> Iterator[list[str]]:
     flags = {argument for argument in arguments if argument.startswith("-")}
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     if flags - _SWEEP:
+        _check_flags(arguments)
         return
     parsed = []
     for override in overrides:
         try:
             parsed += OverridesParser.create().parse_overrides([override])
-        except HydraException as error:
-            raise ConfigurationError(f"{override}: cannot be read ({_one_line(error)}); quote its values") from None
+        except (HydraException, ValueError) as error:
+            fix = "quote its values" if "=" in override else "give key=value"
+            raise ConfigurationError(f"{override[:_WIDEST]}: cannot be read ({_one_line(error)}); {fix}") from None
     if not flags:
+        if several := [item.input_line for item in parsed if item.is_sweep_override()]:
+            raise ConfigurationError(f"{several[0]}: has several values; choose one, or sweep over them with -m")
         yield overrides
         return
     for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
         yield from (list(job) for job in batch)
+
+
+def _check_flags(arguments: Sequence[str]) -> None:
+    """Flags that Hydra knows; those that would read other files are not ours."""
+    from hydra._internal.utils import get_args_parser
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigurationError(f"{message}; choose among --help, --cfg job, --multirun")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    known = parser.parse_args(arguments)
+    for name in ("config_path", "config_name", "config_dir", "experimental_rerun"):
+        if (value := getattr(known, name)) is not None:
+            refuse(f"--{name.replace('_', '-')}={value}: is not read")
+    if known.cfg and not known.multirun:
+        _composed(known.overrides)
 
 
 def launch(task: Callable[[list[str]], None]) -> None:
@@ -76,6 +100,10 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigurationError: an unknown choice of a group, or an override that cannot be read.
     """
+    return _resumed(_values(overrides), overrides)
+
+
+def _values(overrides: Sequence[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -84,9 +112,10 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     except MissingMandatoryValue as error:
         raise ConfigurationError(f"{error.full_key}: missing; give it a value") from None
     except OmegaConfBaseException as error:
-        raise ConfigurationError(_one_line(error)) from None
+        fault = str(error.msg).splitlines()[0]
+        raise ConfigurationError(f"{error.full_key}: {fault}; change {error.full_key}") from None
     assert isinstance(values, dict)
-    return _resumed({str(name): value for name, value in values.items()}, overrides)
+    return {str(name): value for name, value in values.items()}
 
 
 def _composed(overrides: Sequence[str]) -> DictConfig:
@@ -102,8 +131,10 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
             return hydra.compose("config", checked)
         with hydra.initialize_config_dir(str(configurations()), version_base="1.3"):
             return hydra.compose("config", checked)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigurationError(_one_line(error)) from None
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        fault = _one_line(error)
+        named = [item for item in overrides if _key(item).lstrip("~") in fault]
+        raise ConfigurationError(f"{named[0] if named else 'overrides'}: {fault}; change or drop it") from None
 
 
 @cache
@@ -141,7 +172,7 @@ def beside(overrides: Sequence[str], changes: Sequence[str]) -> dict[str, Any]:
 
 
 def started(overrides: Sequence[str]) -> list[str]:
-    """The overrides that a run was started with: for a resumed run its first ones, and its new ``rounds``.
+    """The overrides that a run was started with: for a resumed run its first ones, and what it was given since.
 
     Raises:
         ConfigurationError: the folder to resume holds no run.
@@ -151,7 +182,7 @@ def started(overrides: Sequence[str]) -> list[str]:
         return list(overrides)
     first: list[str] = _manifest(folders[-1])["facts"]["overrides"]
     here = [item for item in first if not _elsewhere(item)]
-    return [*here, *(item for item in overrides if _key(item) == "rounds" or _elsewhere(item))]
+    return [*here, *(item for item in overrides if _key(item) not in ("resume", "changed"))]
 
 
 def _let_in(argument: str) -> str:
@@ -165,12 +196,14 @@ def _let_in(argument: str) -> str:
 def _checked(override: str) -> str:
     """An override as Hydra shall see it; a group's choice is held against the files that there are."""
     key, _, choice = override.partition("=")
-    group = configurations() / key
-    if not group.is_dir():
+    name = key.lstrip("+~")
+    if not name or "@" in name:
+        raise ConfigurationError(f"{override}: has no key of a configuration; give key=value or group=choice")
+    if not (configurations() / name).is_dir():
         return _let_in(override)
-    if choice == "null" or (group / f"{choice}.yaml").is_file():
-        return override
-    choices = _choices(key)
+    choices = _choices(name)
+    if key != name:
+        raise ConfigurationError(f"{override}: a group has one choice; give {name}= one of {', '.join(choices)}")
     if choice in choices:
         return override
     near = difflib.get_close_matches(choice, choices, n=1, cutoff=0.5)
@@ -186,16 +219,46 @@ def _choices(group: str) -> list[str]:
 
 
 def _resumed(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """With ``resume`` the run's own configuration counts; ``rounds`` may be raised, and it may run elsewhere."""
+    """With ``resume`` the run's own configuration counts, but for what is named in ``changed``.
+
+    ``rounds`` may be raised, and it may run elsewhere.
+    """
     resume = values.get("resume")
     if not isinstance(resume, str):
         return values
-    foreign = [item for item in overrides if _key(item) not in ("resume", "rounds") and not _elsewhere(item)]
-    if foreign:
-        raise ConfigurationError(f"{foreign[0]}: a resumed run keeps its configuration; drop it, or start a new run")
-    kept: dict[str, Any] = _manifest(resume)["configuration"]
+    manifest = _manifest(resume)
+    kept: dict[str, Any] = {**manifest["configuration"], "changed": []}
     rounds = values["rounds"] if any(_key(item) == "rounds" for item in overrides) else kept["rounds"]
-    return {**kept, "resume": resume, "rounds": rounds, "executor": values["executor"]}
+    asked = _asked(kept, _traced(manifest["facts"]["overrides"]), _traced(overrides))
+    found = traced(kept, asked)
+    admit_changes(found, values["changed"])
+    fresh = {"resume": resume, "rounds": rounds, "executor": values["executor"], "changed": values["changed"]}
+    if found:
+        _check_resumption(kept, asked | fresh)
+    return asked | fresh
+
+
+def _asked(kept: dict[str, Any], first: list[str], new: list[str]) -> dict[str, Any]:
+    """The kept configuration with what new overrides make of the command line that the run was started with."""
+    if not new:
+        return kept
+    together, paths = _values([*first, *new]), [_key(item) for item in new]
+    if any((configurations() / path).is_dir() for path in paths):
+        # A choice may also set what is in other groups.
+        paths += differences(_values(first), together)
+    return replaced(kept, together, paths)
+
+
+def _check_resumption(kept: dict[str, Any], asked: dict[str, Any]) -> None:
+    from fedkd.configuration import Settings
+    from fedkd.configuration.resumption import check_resumption
+
+    check_resumption(Settings.of(kept), Settings.of(asked))
+
+
+def _traced(overrides: Sequence[str]) -> list[str]:
+    """The overrides that leave a trace in a run's result."""
+    return [item for item in overrides if _key(item).partition(".")[0] not in UNTRACED]
 
 
 def _elsewhere(override: str) -> bool:

@@ -6,17 +6,20 @@ Every line of ``play`` is one stage of a round; each stage is a value in, a valu
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from fedkd.admission import admit
+from fedkd.admission import Admission, admit
 from fedkd.algorithms import Algorithm, ServerState
 from fedkd.clients import Participation
+from fedkd.clocks import Clock, Finish
 from fedkd.evaluation import Evaluation
-from fedkd.executors.executor import Executor
+from fedkd.executors.executor import Exchange, Executor
+from fedkd.expected import Expected
 from fedkd.keys import key
-from fedkd.ledger import report
+from fedkd.ledger import Times, report
+from fedkd.messages import Broadcast
 from fedkd.records import RoundReport
 
 
@@ -27,7 +30,11 @@ class Federation:
     Args:
         run: the number that this run's messages carry.
         evaluation: when the server's model is evaluated.
-        quorum: share of a cohort without which a round fails.
+        admission: which updates count, and how many must.
+        samples: of each client.
+        work: how much there is to do for each client: samples times local epochs.
+        clock: how long clients take in virtual time, and how long the server waits.
+        volatile: whether clients keep their states themselves.
     """
 
     algorithm: Algorithm
@@ -36,8 +43,29 @@ class Federation:
     evaluation: Evaluation
     seed: int
     run: int
-    clients: int
-    quorum: float = 1.0
+    admission: Admission
+    samples: Sequence[int]
+    work: Sequence[float]
+    clock: Clock
+    volatile: bool = False
+
+    def expected(self, state: ServerState, client: int) -> Expected:
+        """What a client's reply must say of itself, after a broadcast."""
+        beside = self.algorithm.beside.up if self.algorithm.beside is not None else 0
+        version = state.uplink.taken.get(client, 0)
+        numbers = len(self.evaluation.names)
+        samples, volatile = self.samples[client], self.volatile
+        return Expected(self.run, state.round, client, version, samples, numbers, beside, volatile)
+
+    def finish(self, broadcast: Broadcast, exchange: Exchange) -> Finish:
+        """When the first reply of each client that was asked is there, in virtual time."""
+        asked = set(broadcast.cohort)
+        first = {reply.client: reply for reply in reversed(exchange.replies) if reply.client in asked}
+        clients = sorted(first)
+        work = [self.work[client] for client in clients]
+        down = [sum(map(len, broadcast.to(client))) for client in clients]
+        up = [first[client].size for client in clients]
+        return self.clock.finish(broadcast.round, clients, work, down, up, self.seed)
 
 
 def run(federation: Federation, state: ServerState, rounds: int) -> Iterator[tuple[ServerState, RoundReport]]:
@@ -51,14 +79,18 @@ def play(federation: Federation, state: ServerState) -> tuple[ServerState, Round
     """One round; nothing of its messages is kept after it, so that the memory they lie in is free for the next."""
     algorithm, executor = federation.algorithm, federation.executor
     began = time.perf_counter()
-    cohort = federation.participation.draw(federation.clients, key(federation.seed, "participation", state.round))
+    cohort = federation.participation.draw(len(federation.samples), key(federation.seed, "participation", state.round))
     refresh = partial(algorithm.refresh, state)
     broadcast, state = algorithm.broadcast(state, cohort)
     exchange = executor.exchange(broadcast, refresh)
-    names, beside = federation.evaluation.names, algorithm.beside.up if algorithm.beside is not None else 0
-    admitted = admit(exchange, broadcast, federation.run, state.uplink.taken, len(names), beside)
-    admitted.require(federation.quorum, broadcast.round)
-    state = algorithm.aggregate(state, admitted.updates, exchange.partial, admitted.missing)
+    finish = federation.finish(broadcast, exchange)
+    admitted = admit(exchange, broadcast, partial(federation.expected, state), finish.told)
+    collected = algorithm.collect(state, admitted.updates, exchange.partial, federation.admission.gate)
+    admitted = admitted.after(collected)
+    federation.admission.require(admitted, broadcast.round)
+    state = algorithm.aggregate(state, collected, admitted.missing)
+    state = algorithm.forget(state, admitted.lost) if admitted.lost else state
     seconds = time.perf_counter() - began
     metrics = executor.evaluate(state.model) if federation.evaluation.due(state.round) else {}
-    return state, report(broadcast, exchange, admitted, seconds, metrics, names)
+    times = Times(seconds, finish.round_seconds)
+    return state, report(broadcast, exchange, admitted, times, metrics, federation.evaluation.names)

@@ -5,19 +5,33 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedkd import checkpoint
-from fedkd.algorithms import ServerState, StaleMemoryError
+from fedkd.algorithms import ServerState, StaleMemoryError, fitted
 from fedkd.build import Setup, build
-from fedkd.checkpoint import RunState
+from fedkd.checkpoints import Checkpoints, RunState, write_tensors
 from fedkd.configuration.settings import Settings
+from fedkd.durable import explained
+from fedkd.ending import end, told
+from fedkd.errors import StorageError
 from fedkd.executors import ClientError
 from fedkd.executors.placement import Seat, seat_rows
 from fedkd.federation import Federation, run
-from fedkd.records import Commentator, Jsonl, Manifest, Outcome, Reason, Recorder, RunInfo, Timeline, read_manifest
+from fedkd.records import (
+    Commentator,
+    Failures,
+    Jsonl,
+    Manifest,
+    Outcome,
+    Reason,
+    Recorder,
+    RunInfo,
+    Timeline,
+    read_manifest,
+)
+from fedkd.signals import exit_code
 from fedkd.tasks.co_trained_learner import CoTrainedLearner
 from fedkd.tasks.learner import NetworkLearner
 from fedkd.trial import Choice, choose, chosen_before
@@ -63,21 +77,23 @@ def execute(job: Job) -> Outcome:
     if (outcome := job.settings.executor.conduct(job)) is not None:
         return outcome
     setup = build(job.settings, console.announce)
-    kept = _kept(job)
-    job.folder.mkdir(parents=True, exist_ok=True)
+    checkpoints = Checkpoints(job.folder, job.settings.checkpoint_keep)
+    kept = None if job.settings.resume is None else checkpoints.load(console.announce)
+    with explained(job.folder):
+        job.folder.mkdir(parents=True, exist_ok=True)
     choice = _choice(job, setup)
     setup = choice.setup
     state = setup.algorithm.start(setup.model) if kept is None else _resumed(job, setup, kept)
     federation = setup.open(job.folder, choice.values)
     try:
         if kept is not None:
-            federation.executor.restore(state.round, kept.clients)
-        recorders: Sequence[Recorder] = (Jsonl(), Timeline(), Manifest(), console)
-        info = _info(job, setup, federation.executor.seats, choice.facts)
+            federation.executor.restore(checkpoints.kept_with(state.round), kept.carried)
+        recorders: Sequence[Recorder] = (Jsonl(), Timeline(), Failures(), Manifest(), console)
+        info = replace(_info(job, setup, federation.executor.seats, choice.facts), begins=state.round)
         console.show_workers(federation.executor.seats)
         for recorder in recorders:
             recorder.start(info)
-        return _loop(job, setup, federation, state, recorders)
+        return _loop(job, setup, federation, state, recorders, checkpoints)
     finally:
         federation.executor.close()
 
@@ -95,52 +111,65 @@ def _done(job: Job) -> Outcome | None:
 
 def _choice(job: Job, setup: Setup) -> Choice:
     """The trainer that is found by trial, or was when the run that is resumed began."""
-    if job.settings.resume is None:
+    kept = None if job.settings.resume is None else read_manifest(job.folder)
+    if kept is None or kept["configuration"]["trainer"] != job.values["trainer"]:
         return choose(setup, job.values, job.folder, job.recorder.announce)
-    return chosen_before(setup, job.values, read_manifest(job.folder))
+    return chosen_before(setup, job.values, kept)
 
 
-def _loop(job: Job, setup: Setup, federation: Federation, state: ServerState, recorders: Sequence[Recorder]) -> Outcome:
+def _loop(
+    job: Job,
+    setup: Setup,
+    federation: Federation,
+    state: ServerState,
+    recorders: Sequence[Recorder],
+    checkpoints: Checkpoints,
+) -> Outcome:
     settings, began = job.settings, time.perf_counter()
     reason: Reason = "failed"
     message = trace = ""
+    code: int | None = None
     try:
         for after, report in run(federation, state, settings.rounds):
             state = after
             for recorder in recorders:
                 recorder.record(report)
             if settings.checkpoint_every and state.round % settings.checkpoint_every == 0:
-                clients = federation.executor.commit(state.round)
-                checkpoint.save(job.folder, RunState(state, clients, settings.executor.volatile))
+                _commit(federation, state, checkpoints, recorders)
         reason = "finished"
-    except KeyboardInterrupt:
-        reason = "interrupted"
+    except KeyboardInterrupt as stop:
+        reason, code = "interrupted", exit_code(stop)
         message = f"interrupted after round {state.round}; continue with resume={job.folder}"
+    except StorageError as error:
+        message, code = told(job.folder, error), error.code
     except ClientError as error:
         message, trace = str(error), error.trace
     except (OperatorError, StaleMemoryError, WireError) as error:
         message = str(error)
     finally:
-        digest = save_model(job.folder, setup, state.model)
-        outcome = Outcome(reason, state.round, time.perf_counter() - began, digest, message, trace)
-        for recorder in recorders:
-            recorder.finish(outcome)
+        outcome = Outcome(reason, state.round, time.perf_counter() - began, "", message, trace, code)
+        outcome = end(outcome, job.folder, lambda: save_model(job.folder, setup, state.model), recorders)
     return outcome
 
 
-def _kept(job: Job) -> RunState | None:
-    """What the run to be resumed had reached; it may not have kept anything yet."""
-    if job.settings.resume is None or not checkpoint.exists(job.folder):
-        return None
-    return checkpoint.load(job.folder)
+def _commit(
+    federation: Federation, state: ServerState, checkpoints: Checkpoints, recorders: Sequence[Recorder]
+) -> None:
+    """Make all that has happened durable: what is recorded, the clients' states, and last the server's."""
+    for recorder in recorders:
+        recorder.commit()
+    undone = {client: state.uplink.taken.get(client, 0) for client in state.undoing}
+    carried = federation.executor.commit(checkpoints.kept_with(state.round), undone)
+    checkpoints.save(RunState(state, carried, federation.volatile))
 
 
 def _resumed(job: Job, setup: Setup, kept: RunState) -> ServerState:
     """The server's state; clients that kept their memories themselves, or are to keep them, start anew."""
+    server = fitted(kept.server, setup.algorithm.start(kept.server.model))
     if not (kept.volatile or job.settings.executor.volatile):
-        return kept.server
+        return server
     job.recorder.announce("every client's memories are reset: the whole model is sent to each once more")
-    return setup.algorithm.forget(kept.server, range(job.settings.clients))
+    return setup.algorithm.forget(server, range(job.settings.clients))
 
 
 def save_model(folder: Path, setup: Setup, model: Tensor) -> str:
@@ -150,7 +179,7 @@ def save_model(folder: Path, setup: Setup, model: Tensor) -> str:
     if isinstance(learner, NetworkLearner | CoTrainedLearner):
         learner.load(model)
         named = {name: parameter.detach().clone() for name, parameter in learner.module.named_parameters()}
-    checkpoint.write_tensors(folder / "model.safetensors", named, {})
+    write_tensors(folder / "model.safetensors", named, {})
     return hashlib.sha256(model.contiguous().numpy().tobytes()).hexdigest()
 
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from fedkd.admission import Admitted
 from fedkd.executors.executor import Exchange
-from fedkd.executors.worker import Reply
+from fedkd.executors.orders import sizes_of
 from fedkd.messages import Broadcast, Kind, Message
 from fedkd.records import RoundReport
-from fedkd_compression import Sizes, WireError
+
+
+class Times(NamedTuple):
+    """Seconds of a round on this machine's clock, and on the clients' own."""
+
+    seconds: float
+    virtual: float
 
 
 def report(
     broadcast: Broadcast,
     exchange: Exchange,
     admitted: Admitted,
-    seconds: float,
+    times: Times,
     metrics: Mapping[str, float],
     names: Sequence[str],
 ) -> RoundReport:
@@ -26,12 +33,13 @@ def report(
     sent = replace(broadcast, unicast=alone)
     down = [Message.unpack(data) for data in sent.shared]
     down += [Message.unpack(data) for messages in sent.unicast.values() for data in messages]
-    up = [_sizes(reply) for reply in exchange.replies]
+    up = [sizes_of(reply.data) if reply.sizes is None else reply.sizes for reply in exchange.replies]
     sizes = [*up, *(message.split() for message in down)]
     return RoundReport(
         round=broadcast.round,
         cohort=broadcast.cohort,
         missing=dict(admitted.missing),
+        remarks=dict(admitted.remarks),
         restarted=_restarted(sent),
         bytes_up=sum(size.total for size in up),
         bytes_down_broadcast=sent.bytes_broadcast,
@@ -39,12 +47,14 @@ def report(
         bytes_header=sum(size.header for size in sizes),
         bytes_side=sum(size.side for size in sizes),
         bytes_body=sum(size.body for size in sizes),
-        seconds=seconds,
+        seconds=times.seconds,
+        virtual_seconds=times.virtual,
         seconds_train=sum(reply.seconds_train for reply in exchange.replies),
         seconds_link=sum(reply.seconds_link for reply in exchange.replies),
         metrics=dict(metrics),
         diagnostics=_mean(admitted.updates, names),
         placements=exchange.placements,
+        traces={client: trace for client, trace in admitted.traces.items() if trace},
     )
 
 
@@ -52,16 +62,6 @@ def _restarted(sent: Broadcast) -> tuple[int, ...]:
     """Clients that were told to start anew."""
     first = {client: Message.unpack(messages[0]) for client, messages in sent.unicast.items() if messages}
     return tuple(sorted(client for client, message in first.items() if message.kind is Kind.RESTART))
-
-
-def _sizes(reply: Reply) -> Sizes:
-    """Of the whole message, also where only its receipt has come; what cannot be read counts as header."""
-    if reply.sizes is not None:
-        return reply.sizes
-    try:
-        return Message.unpack(reply.data).split()
-    except WireError:
-        return Sizes(len(reply.data), 0, 0)
 
 
 def _mean(replies: Sequence[Message], names: Sequence[str]) -> dict[str, float]:

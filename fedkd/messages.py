@@ -43,6 +43,10 @@ class Kind(IntEnum):
     """Without a frame, a client's: I do not hold the memory that your message changes."""
     BESIDE = 6
     """A vector for everyone that is not the model, and does not outlive the round."""
+    UNDO = 7
+    """Without a frame, the server's: your last update did not count; go back to this version of your memories."""
+    FAILED = 8
+    """Without a frame, a client's: there is no update, and my memories are what they were."""
 
 
 _KINDS = frozenset(Kind)

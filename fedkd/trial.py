@@ -19,7 +19,7 @@ from fedkd.trainers import Batched, Fastest, Serial
 
 if TYPE_CHECKING:
     from fedkd.executors import ExecutorChoice
-    from fedkd.executors.worker import Workshop
+    from fedkd.executors.workshop import Workshop
 
 SAMPLES = {"cpu": 4_000, "cuda": 100_000}
 """Samples that a trial's round goes through at most, on each device: it is to take about a second."""

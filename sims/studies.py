@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fedkd.configuration import Settings, check
-from fedkd.errors import ConfigurationError
+from fedkd.errors import ConfigurationError, StorageError
 from fedkd.executors import ClientError
 from fedkd.job import Job, execute
 from fedkd.records import Console, History, read_manifest
@@ -53,13 +53,14 @@ class Study:
             ConfigurationError: the folder holds a run of another configuration, or the configuration is wrong.
             RunFailedError: the run failed, now or before: it would fail again.
             KeyboardInterrupt: it was interrupted; the next call goes on.
+            StorageError: the disk is full, or read-only; the next call goes on.
         """
         folder = self.folder / name
         begun = (folder / MANIFEST).is_file()
         kept = read_manifest(folder) if begun else None
         if kept is not None:
             self._require_same(folder, kept["configuration"], values)
-            if kept["reason"] in ("finished", "failed"):
+            if kept["reason"] == "finished" or (kept["reason"] == "failed" and kept["code"] != StorageError.code):
                 return self._ended(folder)
         self.console.announce(f"{name}: {'goes on' if begun else 'begins'}")
         settings = Settings.of({**values, "resume": str(folder) if begun else None})
@@ -67,6 +68,8 @@ class Study:
         outcome = execute(Job(settings, folder, values, [], Console("never", quiet=True)))
         if outcome.reason == "interrupted":
             raise KeyboardInterrupt
+        if outcome.code == StorageError.code:
+            raise StorageError(outcome.message)
         return self._ended(folder)
 
     @staticmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedkd.compose import beside, compose, configurations, expand, started
+from fedkd.configuration import Settings
 from fedkd.errors import ConfigurationError
 
 
@@ -60,13 +61,16 @@ def test_a_comparison_switches_off_what_the_run_sets_a_field_of() -> None:
     assert beside(["teacher.epochs=2"], ["rounds=3"])["teacher"]["epochs"] == 2
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a run leaves it, as far as composition reads it."""
-    values = compose(["seed=5", "rounds=4"])
-    manifest = {"configuration": values, "facts": {"overrides": ["seed=5", "rounds=4"]}}
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    return tmp_path
+    return left(tmp_path_factory.mktemp("kept"), "seed=5", "rounds=4")
+
+
+def left(folder: Path, *overrides: str) -> Path:
+    manifest = {"configuration": compose(overrides), "facts": {"overrides": list(overrides)}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
 
 
 def test_a_resumed_run_has_its_own_configuration(kept: Path) -> None:
@@ -80,10 +84,62 @@ def test_a_resumed_run_may_have_more_rounds(kept: Path, rounds: str) -> None:
     assert started([f"resume={kept}", rounds]) == ["seed=5", "rounds=4", rounds]
 
 
-@pytest.mark.parametrize("other", ["seed=6", "++seed=6", "algorithm=dore", "compare={}"])
-def test_a_resumed_run_takes_no_other_change(kept: Path, other: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"a resumed run keeps its configuration; drop it, "):
-        compose([f"resume={kept}", other])
+def test_a_resumed_run_may_be_told_again_what_it_is(kept: Path) -> None:
+    same = ["seed=5", "server=sgd", "task.schedules={}", "algorithm=mcm", "++solver.momentum=0.9"]
+    assert compose([f"resume={kept}", *same]) == compose([f"resume={kept}"])
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (["seed=6"], "seed: 5 -> 6: cannot change, all that is random comes from it; "),
+        (["++seed=0"], "seed: 5 -> 0: cannot change, all that is random comes from it; "),
+        (
+            ["algorithm=dore"],
+            'algorithm.compresses: "model" -> "step", downlink.memory.weight: null -> 1.0: cannot change, memories at ',
+        ),
+        (
+            ["threads=2", "solver.momentum=0.5"],
+            "threads: 1 -> 2, solver.momentum: 0.9 -> 0.5: a resumed run keeps its ",
+        ),
+        (["server=adam", "changed=[server.beta1]"], 'server._target_: "fedkd.algorithms.Sgd" -> "fedkd.algorithms.Ad'),
+        (["threads=1", "changed=[threads]"], "changed=[threads]: what was kept is the same; drop threads"),
+        (["task=supervised", "teacher=local", "changed=[teacher,task]"], "teacher: Pretrained -> Local: cannot change"),
+    ],
+)
+def test_a_resumed_run_takes_no_change_that_is_not_named(kept: Path, others: list[str], said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        compose([f"resume={kept}", *others])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_resumed_run_takes_what_is_named_and_nothing_else(kept: Path) -> None:
+    before = compose([f"resume={kept}"])
+    new = [
+        "server=momentum",
+        "server.momentum=0.5",
+        "solver.learning_rate=0.25",
+        "changed=[server,solver.learning_rate]",
+    ]
+    values = compose([f"resume={kept}", *new])
+    assert values["server"] == {"_target_": "fedkd.algorithms.Momentum", "step_size": 1.0, "momentum": 0.5}
+    assert values["solver"] == {**before["solver"], "learning_rate": 0.25}
+    assert values["changed"] == ["server", "solver.learning_rate"]
+    others = set(before) - {"server", "solver", "changed"}
+    assert {name: values[name] for name in others} == {name: before[name] for name in others}
+    assert started([f"resume={kept}", *new]) == ["seed=5", "rounds=4", *new[:3]]
+
+
+def test_a_choice_stands_beside_what_the_run_was_started_with(tmp_path: Path) -> None:
+    folder = left(tmp_path, "server=momentum", "server.step_size=0.5")
+    values = compose([f"resume={folder}", "server=sgd", "changed=[server]"])
+    assert values["server"] == {"_target_": "fedkd.algorithms.Sgd", "step_size": 0.5}
+
+
+def test_only_a_resumed_run_changes() -> None:
+    with pytest.raises(ConfigurationError, match=r"^changed=\[seed\]: only a resumed run changes; set resume$"):
+        Settings.of(compose(["changed=[seed]"]))
 
 
 def test_a_fresh_run_was_started_with_its_own_overrides() -> None:

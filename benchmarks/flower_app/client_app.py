@@ -13,7 +13,7 @@ from flwr.clientapp import ClientApp
 from fedkd.build import build
 from fedkd.clients import ClientSamples
 from fedkd.configuration import Settings
-from fedkd.executors.worker import Workshop
+from fedkd.executors.workshop import Workshop
 from fedkd.flower import envelope
 from fedkd.flower.client import answer
 from fedkd.keys import key

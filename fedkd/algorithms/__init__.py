@@ -1,7 +1,10 @@
 """Algorithms: one class for every row of the table, and the server's optimizers."""
 
 from fedkd.algorithms.algorithm import Algorithm, Context, Row, ServerState, assemble
+from fedkd.algorithms.collected import Collected
 from fedkd.algorithms.downlinks import Downlink, Receiver, StaleMemoryError
+from fedkd.algorithms.fitted import fitted
+from fedkd.algorithms.gate import Gate, Passed, RefusedError
 from fedkd.algorithms.server_optimizers import Adam, Momentum, ServerOptimizer, Sgd, Yogi
 from fedkd.algorithms.totals import Partial
 from fedkd.algorithms.uplinks import Uplink
@@ -9,11 +12,15 @@ from fedkd.algorithms.uplinks import Uplink
 __all__ = [
     "Adam",
     "Algorithm",
+    "Collected",
     "Context",
     "Downlink",
+    "Gate",
     "Momentum",
     "Partial",
+    "Passed",
     "Receiver",
+    "RefusedError",
     "Row",
     "ServerOptimizer",
     "ServerState",
@@ -22,4 +29,5 @@ __all__ = [
     "Uplink",
     "Yogi",
     "assemble",
+    "fitted",
 ]

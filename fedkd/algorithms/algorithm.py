@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from fedkd import vectors
 from fedkd.algorithms.broadcast_model import BroadcastModel
 from fedkd.algorithms.broadcast_step import BroadcastStep
+from fedkd.algorithms.collected import Collected
 from fedkd.algorithms.downlinks import Downlink, DownlinkState, Receiver
+from fedkd.algorithms.gate import OPEN, Gate
 from fedkd.algorithms.moved_model import MovedModel
 from fedkd.algorithms.server_optimizers import OptimizerState, ServerOptimizer
 from fedkd.algorithms.totals import Partial
@@ -23,6 +25,7 @@ from fedkd.messages import Broadcast, Kind, Message
 from fedkd_compression import ExactSum, exact_total
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -61,6 +64,7 @@ class Context:
         samples: of each client.
         probability: p of a client to take part in a round.
         volatile: whether clients may lose their memories.
+        dtype: of every update; None admits any.
     """
 
     seed: int
@@ -69,6 +73,7 @@ class Context:
     samples: tuple[int, ...]
     probability: float
     volatile: bool = False
+    dtype: torch.dtype | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class ServerState:
         round: the next round.
         model: w [d].
         restarting: clients whose memories were reset here, and must be there: the next message says so.
+        undoing: clients whose last update did not count: the next message says to which version they go back.
         beside: what is kept for the vectors that travel beside the model.
     """
 
@@ -88,6 +94,7 @@ class ServerState:
     downlink: DownlinkState
     uplink: UplinkState
     restarting: tuple[int, ...] = ()
+    undoing: tuple[int, ...] = ()
     beside: BesideState = field(default_factory=dict)
 
 
@@ -112,10 +119,10 @@ class Algorithm:
         return ServerState(0, model, optimizer, downlink, UplinkState(), beside=beside)
 
     def broadcast(self, state: ServerState, cohort: tuple[int, ...]) -> tuple[Broadcast, ServerState]:
-        """The messages of the next round; a client whose memories were reset is told so first."""
+        """The messages of the next round; what a client is to do with its memories, it is told first."""
         broadcast, downlink = self.downlink.broadcast(state.downlink, state.model, state.round, cohort)
         broadcast = replace(broadcast, shared=(*self._told(state, cohort), *broadcast.shared))
-        first = {client: self.downlink.restart(state.round, client) for client in cohort if client in state.restarting}
+        first = self._first(state, cohort)
         if first:
             told = {client: (message, *broadcast.unicast.get(client, ())) for client, message in first.items()}
             broadcast = replace(broadcast, unicast={**broadcast.unicast, **told})
@@ -125,46 +132,52 @@ class Algorithm:
         """What brings a worker that knows nothing to where the next broadcast finds the others; no client pays it."""
         return self.downlink.refresh(state.downlink, state.model, state.round)
 
-    def aggregate(
-        self,
-        state: ServerState,
-        replies: Sequence[Message],
-        partial: Partial | None = None,
-        missing: Collection[int] = (),
-    ) -> ServerState:
+    def collect(
+        self, state: ServerState, replies: Sequence[Message], partial: Partial | None = None, gate: Gate = OPEN
+    ) -> Collected:
+        """Decode and add the updates that pass the gate; nothing has moved yet.
+
+        Args:
+            state: after the broadcast.
+            replies: of clients that were asked, in the order of clients.
+            partial: what the updates add up to, where workers have added them; the replies are then without them.
+            gate: what an update must be.
+        """
+        if partial is not None:
+            beside = None if partial.beside is None else partial.beside.total()
+            return Collected(replies, partial.totals(), state.uplink, beside)
+        collected = self.uplink.collect(state.uplink, replies, gate)
+        return replace(collected, beside=self._beside(collected.replies))
+
+    def aggregate(self, state: ServerState, collected: Collected, missing: Collection[int] = ()) -> ServerState:
         """Average the updates and step: G = mean(h_i + D_i), w -= step(G); the round is then over.
 
         Args:
             state: after the broadcast.
-            replies: that were admitted, in the order of clients.
-            partial: what the updates add up to, where workers have added them; the replies are then without them.
-            missing: clients whose updates do not count; nobody knows what they hold, so they start anew.
+            collected: the updates that count.
+            missing: clients that were asked and whose updates do not count: they go back to the memories that they had.
         """
-        clients, uplink = [reply.client for reply in replies], state.uplink
+        clients = collected.clients
         counted = set(clients)
         downlink = self.downlink.acknowledge(state.downlink, clients)
-        if partial is None:
-            totals, uplink = self.uplink.collect(uplink, replies)
-        else:
-            totals = partial.totals()
         share = len(clients) / max(len(clients) + len(missing), 1)
-        mean, uplink = self.uplink.mean(uplink, totals, clients, share)
+        mean, uplink = self.uplink.mean(collected.uplink, collected.totals, clients, share)
         uplink = replace(uplink, taken={**uplink.taken, **dict.fromkeys(clients, state.round + 1)})
-        model, optimizer = state.model, state.optimizer
-        beside = state.beside
+        model, optimizer, beside = state.model, state.optimizer, state.beside
         if mean is not None:
             step, optimizer = self.optimizer.step(mean.to(model.dtype), optimizer)
             model, downlink = self.downlink.step(downlink, model, step, state.round)
-            beside = self._after(beside, model, replies, partial)
+            beside = beside if self.beside is None else self.beside.after(beside, model, collected.beside)
         restarting = tuple(client for client in state.restarting if client not in counted)
-        after = ServerState(state.round + 1, model, optimizer, downlink, uplink, restarting, beside)
-        return self.forget(after, missing) if missing else after
+        undoing = tuple(sorted({*state.undoing, *missing} - counted))
+        return ServerState(state.round + 1, model, optimizer, downlink, uplink, restarting, undoing, beside)
 
     def forget(self, state: ServerState, clients: Collection[int]) -> ServerState:
         """Reset the memories of clients on this end; the next message to each resets them on the other."""
         restarting = tuple(sorted({*state.restarting, *clients}))
+        undoing = tuple(client for client in state.undoing if client not in restarting)
         downlink, uplink = self.downlink.forget(state.downlink, clients), self.uplink.forget(state.uplink, clients)
-        return replace(state, downlink=downlink, uplink=uplink, restarting=restarting)
+        return replace(state, downlink=downlink, uplink=uplink, restarting=restarting, undoing=undoing)
 
     def rehearse(self, model: Tensor) -> None:
         """Send a model-sized vector [d] through both links and the sum, so that all code for it is compiled."""
@@ -186,18 +199,22 @@ class Algorithm:
             return ()
         return (Message(Kind.BESIDE, self.downlink.run, state.round, EVERYONE, 0, vectors.pack(told)).pack(),)
 
-    def _after(
-        self, state: BesideState, model: Tensor, replies: Sequence[Message], partial: Partial | None
-    ) -> BesideState:
-        """What is kept beside the model after a round, from what its clients sent beside their updates."""
-        if self.beside is None:
-            return state
-        total = None if partial is None else partial.beside
-        if partial is None and self.beside.up and replies:
-            total = ExactSum.zeros(self.beside.up)
-            for reply in replies:
-                total.add(vectors.unpack(reply.beside, self.beside.up))
-        return self.beside.after(state, model, None if total is None else total.total())
+    def _first(self, state: ServerState, cohort: tuple[int, ...]) -> dict[int, bytes]:
+        """The messages that say what becomes of clients' memories."""
+        first = {client: self.downlink.restart(state.round, client) for client in cohort if client in state.restarting}
+        for client in cohort:
+            if client in state.undoing and client not in first:
+                first[client] = self.downlink.undo(state.round, client, state.uplink.taken.get(client, 0))
+        return first
+
+    def _beside(self, replies: Sequence[Message]) -> Tensor | None:
+        """What clients sent beside their updates, added."""
+        if self.beside is None or not self.beside.up or not replies:
+            return None
+        total = ExactSum.zeros(self.beside.up)
+        for reply in replies:
+            total.add(vectors.unpack(reply.beside, self.beside.up))
+        return total.total()
 
 
 def assemble(
@@ -221,7 +238,7 @@ def assemble(
     return Algorithm(
         row,
         end(down, context.seed, context.run, context.dim),
-        estimator(up, context.seed, context.dim, weights, context.probability, context.volatile),
+        estimator(up, context.seed, context.dim, weights, context.probability, context.volatile, context.dtype),
         optimizer,
         beside,
     )

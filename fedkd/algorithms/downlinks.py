@@ -100,6 +100,10 @@ class Downlink(ABC):
         """A message that tells a client to forget what it remembers."""
         return Message(Kind.RESTART, self.run, round_, client, 0, b"").pack()
 
+    def undo(self, round_: int, client: int, version: int) -> bytes:
+        """A message that tells a client to go back to a version of its memories."""
+        return Message(Kind.UNDO, self.run, round_, client, version, b"").pack()
+
     def key(self, round_: int, client: int = EVERYONE) -> Key:
         """The operator's randomness for one message."""
         return key(self.seed, "downlink", round_, client)

@@ -17,18 +17,20 @@ the client's own h_i for the server's: both ends of a link hold the same bits.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from fedkd.algorithms.abreast import cores
+from fedkd.algorithms.collected import Collected
+from fedkd.algorithms.gate import Gate, Passed, RefusedError
 from fedkd.algorithms.totals import Partial, Terms, Totals, totals_of
 from fedkd.keys import key
 from fedkd.links import Link, Received
 from fedkd.messages import Message
-from fedkd_compression import ExactSum
+from fedkd_compression import ExactSum, WireError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +51,36 @@ class UplinkState:
     mean: Tensor | None = None
 
 
+class _Judged(NamedTuple):
+    """What a reply brought, None where it does not count; the remark then says why."""
+
+    arrived: Received | None
+    passed: Passed
+
+
+class _Verdicts:
+    """Which replies count, as they are read."""
+
+    def __init__(self) -> None:
+        self.counted: list[Message] = []
+        self.refused: dict[int, str] = {}
+        self.remarks: dict[int, str] = {}
+
+    def counts(self, reply: Message, judged: _Judged) -> bool:
+        """Whether it does; it is noted."""
+        if judged.arrived is None:
+            self.refused[reply.client] = judged.passed.remark
+            return False
+        self.counted.append(reply)
+        if judged.passed.remark:
+            self.remarks[reply.client] = judged.passed.remark
+        return True
+
+    def collected(self, totals: Totals, uplink: UplinkState) -> Collected:
+        """With what those that count add up to."""
+        return Collected(self.counted, totals, uplink, refused=self.refused, remarks=self.remarks)
+
+
 @dataclass(frozen=True)
 class Uplink(ABC):
     """The server's half of the uplink.
@@ -57,6 +89,7 @@ class Uplink(ABC):
         weights: one weight a client; only their ratios matter.
         probability: p of taking part in a round.
         volatile: whether clients may lose their memories, so that the server must be able to take a client's out again.
+        dtype: of every update; None admits any.
     """
 
     link: Link
@@ -65,21 +98,22 @@ class Uplink(ABC):
     weights: tuple[float, ...]
     probability: float
     volatile: bool
+    dtype: torch.dtype | None = None
 
     @abstractmethod
-    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> None:
+    def add(self, partial: Partial, reply: Message, memory: Tensor | None, gate: Gate) -> str:
         """Add one reply, made against the client's memory h_i [d]; where a worker adds, the client moves that itself.
 
-        ``MeanOfMemories`` only looks at whether there is one.
+        ``MeanOfMemories`` only looks at whether there is one. The result is a remark, mostly none.
 
         Raises:
             WireError: the reply is damaged.
-            OperatorError: the update is too large to be added: training diverged.
+            RefusedError: the update did not pass the gate.
         """
 
     @abstractmethod
-    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Totals, UplinkState]:
-        """Add all replies at the server, which keeps what it must remember of single clients."""
+    def collect(self, state: UplinkState, replies: Sequence[Message], gate: Gate) -> Collected:
+        """Add all replies that pass the gate, at the server, which keeps what it must remember of single clients."""
 
     @abstractmethod
     def mean(
@@ -105,34 +139,48 @@ class Uplink(ABC):
         """Of no updates."""
         return Partial(ExactSum.zeros(self.dim))
 
+    def judged(self, reply: Message, gate: Gate, read: Callable[[Message], Received]) -> _Judged:
+        """A reply as it is read, and whether it counts."""
+        try:
+            arrived = read(reply)
+            return _Judged(arrived, gate.judge(arrived.received, self.weights[reply.client]))
+        except (WireError, RefusedError) as error:
+            return _Judged(None, Passed(remark=str(error)))
+
     def change(self, reply: Message, memory: Tensor | None) -> Tensor:
         """D_i [d] of one reply, in whose memory it may lie: only to be read."""
         stream = key(self.seed, "uplink", reply.round, reply.client)
-        return self.link.decode(reply.frame, memory, stream, self.dim, lent=True)
+        change = self.link.decode(reply.frame, memory, stream, self.dim, lent=True)
+        if self.dtype not in (None, change.dtype):
+            raise WireError(f"frame: of {change.dtype}, not of {self.dtype}")
+        return change
 
 
 @dataclass(frozen=True)
 class MeanOfActive(Uplink):
     """PP1: the server keeps h_i of every client, if the link remembers at all and workers do not add."""
 
-    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> None:
+    def add(self, partial: Partial, reply: Message, memory: Tensor | None, gate: Gate) -> str:
         """Add w_i (h_i + D_i)."""
-        received = self.link.received(self.change(reply, memory), memory)
-        partial.total.add(received, self.weights[reply.client])
+        received, weight = self.link.received(self.change(reply, memory), memory), self.weights[reply.client]
+        factor, remark = gate.judge(received, weight)
+        partial.total.add(received, factor * weight)
+        return remark
 
-    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Totals, UplinkState]:
+    def collect(self, state: UplinkState, replies: Sequence[Message], gate: Gate) -> Collected:
         """Add against the server's own h_i, and move them."""
-        terms, own = Terms(self.dim), dict(state.own)
+        terms, own, verdicts = Terms(self.dim), dict(state.own), _Verdicts()
 
-        def applied(reply: Message) -> Received:
+        def read(reply: Message) -> Received:
             memory = own.get(reply.client)
             return self.link.apply(self.change(reply, memory), memory)
 
-        for reply, (received, after) in terms.of(replies, applied, self.threads):
-            terms.add(reply, received, self.weights[reply.client])
-            if self.link.remembers:
-                own[reply.client] = after
-        return totals_of(terms, Terms(self.dim), self.dim), replace(state, own=own)
+        for reply, judged in terms.of(replies, lambda reply: self.judged(reply, gate, read), self.threads):
+            if verdicts.counts(reply, judged) and judged.arrived is not None:
+                terms.add(reply, judged.arrived.received, judged.passed.factor * self.weights[reply.client])
+                if self.link.remembers:
+                    own[reply.client] = judged.arrived.memory
+        return verdicts.collected(totals_of(terms, Terms(self.dim), self.dim), replace(state, own=own))
 
     def mean(
         self, state: UplinkState, totals: Totals, clients: Sequence[int], share: float
@@ -148,28 +196,36 @@ class MeanOfActive(Uplink):
 class MeanOfMemories(Uplink):
     """PP2: the server keeps only the mean memory h, and every h_i beside it only where clients may lose theirs."""
 
-    def add(self, partial: Partial, reply: Message, memory: Tensor | None) -> None:
+    def add(self, partial: Partial, reply: Message, memory: Tensor | None, gate: Gate) -> str:
         """Add w_i D_i; the memory itself is not needed."""
         change, weight = self.change(reply, memory), self.weights[reply.client]
+        _, remark = gate.judge(change, weight)
         partial.total.add(change, weight)
         if self.link.in_full(memory):
             partial.add_ahead(change, weight)
+        return remark
 
-    def collect(self, state: UplinkState, replies: Sequence[Message]) -> tuple[Totals, UplinkState]:
+    def collect(self, state: UplinkState, replies: Sequence[Message], gate: Gate) -> Collected:
         """Add; a client that was heard before has a memory."""
         terms, ahead, some, own = Terms(self.dim), Terms(self.dim), torch.empty(0), dict(state.own)
+        verdicts = _Verdicts()
 
         def against(reply: Message) -> Tensor | None:
             return own.get(reply.client, some) if reply.client in state.taken else None
 
-        for reply, change in terms.of(replies, lambda reply: self.change(reply, against(reply)), self.threads):
-            memory, weight = against(reply), self.weights[reply.client]
+        def read(reply: Message) -> Received:
+            return Received(self.change(reply, against(reply)), None)
+
+        for reply, judged in terms.of(replies, lambda reply: self.judged(reply, gate, read), self.threads):
+            if not verdicts.counts(reply, judged) or judged.arrived is None:
+                continue
+            memory, weight, change = against(reply), self.weights[reply.client], judged.arrived.received
             terms.add(reply, change, weight)
             if self.link.in_full(memory):
                 ahead.add(reply, change, weight)
             if self.volatile:
                 own[reply.client] = self.link.move(change, memory)
-        return totals_of(terms, ahead, self.dim), replace(state, own=own)
+        return verdicts.collected(totals_of(terms, ahead, self.dim), replace(state, own=own))
 
     def mean(
         self, state: UplinkState, totals: Totals, clients: Sequence[int], share: float

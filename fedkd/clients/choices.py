@@ -25,8 +25,16 @@ class StoreChoice(ABC):
     """Whether any worker of a host can read any client's state."""
 
     @abstractmethod
-    def open(self, folder: Path, dim: int, dtype: torch.dtype, task: int) -> Store:
-        """The store of one worker; ``folder`` is the run's, ``task`` the length of what the task keeps."""
+    def open(self, folder: Path, dim: int, dtype: torch.dtype, task: int, checkpoints: int) -> Store:
+        """The store of one worker.
+
+        Args:
+            folder: of the run.
+            dim: d.
+            dtype: of every vector.
+            task: the length of what the task keeps.
+            checkpoints: that are kept, at most.
+        """
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Memory(StoreChoice):
 
     shared = False
 
-    def open(self, folder: Path, dim: int, dtype: torch.dtype, task: int) -> Store:
+    def open(self, folder: Path, dim: int, dtype: torch.dtype, task: int, checkpoints: int) -> Store:
         """An empty store."""
         return MemoryStore()
 
@@ -46,6 +54,6 @@ class Folder(StoreChoice):
 
     shared = True
 
-    def open(self, folder: Path, dim: int, dtype: torch.dtype, task: int) -> Store:
+    def open(self, folder: Path, dim: int, dtype: torch.dtype, task: int, checkpoints: int) -> Store:
         """The store in the run's folder."""
-        return FolderStore(folder / FOLDER, dim, dtype, task)
+        return FolderStore(folder / FOLDER, dim, dtype, task, checkpoints)

@@ -1,9 +1,9 @@
 """Client states in a folder that the processes of one host share.
 
-A file holds the records of 64 clients. A record begins at a multiple of 4096 bytes: a page with the heads of three
-slots, then the slots, each with room for two vectors of the links and one of the task. Three, since at worst one state
-is what the last checkpoint needs, one is that before the current round, and one is being written; while the first two
-are the same, the third slot is never touched. Files are sparse: what was not written takes no space.
+A file holds the records of 64 clients. A record begins at a multiple of 4096 bytes: a page with the heads of its slots,
+then the slots, each with room for two vectors of the links and one of the task. There are two more than checkpoints are
+kept: at worst each checkpoint needs a state, one is that before the current round, and one is being written; while some
+of these are the same, the last slots are never touched. Files are sparse: what was not written takes no space.
 
 A slot's head is erased before its vectors are overwritten and written after them, so a process that is killed at
 any instant leaves the state before the round or the one after it.
@@ -11,7 +11,7 @@ any instant leaves the state before the round or the one after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ import torch
 
 from fedkd.clients.layout import claim
 from fedkd.clients.shards import Shards
-from fedkd.clients.slots import HEADS_BYTES, SLOTS, DamagedHeadError, Head, pack, unpack
+from fedkd.clients.slots import SPARE, DamagedHeadError, Head, heads_bytes, pack, unpack
 from fedkd.clients.store import ClientState
 from fedkd.clients.stores import Store, needed
 from fedkd.errors import ConfigurationError
@@ -42,25 +42,31 @@ class FolderStore(Store):
         dim: the length of the links' vectors.
         dtype: of every vector; tensors come back on the CPU.
         task: the length of the task's.
+        checkpoints: that are kept, at most.
 
     Raises:
-        ConfigurationError: the folder was made for other vectors, or the system refused.
+        ConfigurationError: the folder was made for other vectors.
+        StorageError: the system refused.
 
     Example:
         >>> store = FolderStore(Path("runs/a/clients"), dim=25450, dtype=torch.float32)
     """
 
-    def __init__(self, folder: Path, dim: int, dtype: torch.dtype, task: int = 0) -> None:
-        claim(folder, {"dim": dim, "dtype": str(dtype), "task": task, "clients_a_file": _CLIENTS_A_FILE})
+    def __init__(self, folder: Path, dim: int, dtype: torch.dtype, task: int = 0, checkpoints: int = 1) -> None:
+        self._slots = checkpoints + SPARE
+        layout: dict[str, int | str] = {"dim": dim, "dtype": str(dtype), "task": task, "slots": self._slots}
+        claim(folder, {**layout, "clients_a_file": _CLIENTS_A_FILE})
         self._shards = Shards(folder)
-        self._lengths, self._dtype, self._committed = (dim, dim, task), dtype, 0
+        self._lengths, self._dtype = (dim, dim, task), dtype
+        self._committed: Collection[int] = ()
         self._slot_bytes = -(-sum(self._lengths) * dtype.itemsize // _PAGE) * _PAGE
 
     def before(self, client: int, round_: int) -> ClientState:
         """The newest state from a round before ``round_``; an empty one if there is none.
 
         Raises:
-            ConfigurationError: the state is damaged, or the system refused.
+            ConfigurationError: the state is damaged.
+            StorageError: the system refused.
         """
         heads = self._heads(client)
         older = [(head, slot) for slot, head in enumerate(heads) if head is not None and head.round < round_]
@@ -78,7 +84,8 @@ class FolderStore(Store):
         """Keep the state after ``round_``.
 
         Raises:
-            ConfigurationError: the client's record is damaged, or the system refused: a full disk.
+            ConfigurationError: the client's record is damaged.
+            StorageError: the system refused: a full disk.
             ValueError: the round is committed, or a vector is not of this store's length and type.
         """
         vectors = [
@@ -97,14 +104,24 @@ class FolderStore(Store):
         heads[slot] = Head(round_, state.sent, state.received, (uplink, downlink, task), _checksum(vectors))
         self._shards.write(shard, [pack(heads, client)], offset)
 
-    def commit(self, round_: int) -> None:
-        """Wait until what this process put is on the disk; states before ``round_`` are kept until the next commit.
+    def undo(self, client: int, round_: int) -> None:
+        """Forget the states after ``round_`` and later rounds."""
+        heads = self._heads(client)
+        if any(head is not None and head.round >= round_ for head in heads):
+            shard, offset = self._place(client)
+            left = [head if head is not None and head.round < round_ else None for head in heads]
+            self._shards.write(shard, [pack(left, client)], offset)
+
+    def commit(self, rounds: Collection[int], undone: Mapping[int, int]) -> None:
+        """Wait until what this process put is on the disk.
+
+        What is to be undone needs nothing here: the state before it stays until its client is put again.
 
         Raises:
-            ConfigurationError: the system refused.
+            StorageError: the system refused.
         """
         self._shards.sync()
-        self._committed = round_
+        self._committed = rounds
 
     def carried(self, round_: int) -> Iterator[tuple[int, ClientState]]:
         """None: they are in the files."""
@@ -117,7 +134,7 @@ class FolderStore(Store):
     def _place(self, client: int) -> tuple[int, int]:
         """The client's shard and where its record begins."""
         shard, place = divmod(client, _CLIENTS_A_FILE)
-        return shard, place * (_PAGE + SLOTS * self._slot_bytes)
+        return shard, place * (_PAGE + self._slots * self._slot_bytes)
 
     def _start(self, offset: int, slot: int) -> int:
         """Where a slot's vectors begin, in a record that begins at ``offset``."""
@@ -125,7 +142,7 @@ class FolderStore(Store):
 
     def _heads(self, client: int) -> list[Head | None]:
         shard, offset = self._place(client)
-        data = bytearray(HEADS_BYTES)
+        data = bytearray(heads_bytes(self._slots))
         self._shards.read(shard, [memoryview(data)], offset)
         try:
             return unpack(bytes(data), client)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from fedkd.clients.shards import explained, sync_folder
+from fedkd.durable import explained, sync_folder, temporary
 from fedkd.errors import ConfigurationError
 
-_VERSION = 3
+_VERSION = 4
 _FILE = "layout.json"
 
 
@@ -19,7 +20,8 @@ def claim(folder: Path, layout: Mapping[str, int | str]) -> None:
     """Write the folder's layout if it has none, and hold this run's against it.
 
     Raises:
-        ConfigurationError: the folder has another layout, or a damaged one, or the system refused.
+        ConfigurationError: the folder has another layout, or a damaged one.
+        StorageError: the system refused.
     """
     wanted = {"version": _VERSION, **layout}
     path = folder / _FILE
@@ -44,15 +46,10 @@ def claim(folder: Path, layout: Mapping[str, int | str]) -> None:
 
 def _publish(path: Path, text: str) -> None:
     """Make a file, whole and durable; of several processes that try, the first one's stays."""
-    temporary = path.with_name(uuid.uuid4().hex)
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
+    with temporary(path.with_name(uuid.uuid4().hex)) as new, contextlib.suppress(FileExistsError):
+        with new.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.hardlink_to(new)
     sync_folder(path.parent)

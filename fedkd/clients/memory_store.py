@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from fedkd.clients.store import ClientState
 from fedkd.clients.stores import Store, needed
@@ -11,12 +11,12 @@ from fedkd.clients.stores import Store, needed
 class MemoryStore(Store):
     """States are kept as they are, not copied: a tensor that was put must not be written afterwards.
 
-    A client has one state after a commit, and at most three at any time.
+    A client has as many states as there are checkpoints, after a commit, and at most two more at any time.
     """
 
     def __init__(self) -> None:
         self._states: dict[int, dict[int, ClientState]] = {}
-        self._committed = 0
+        self._committed: Collection[int] = ()
         self._touched: set[int] = set()
 
     def before(self, client: int, round_: int) -> ClientState:
@@ -32,14 +32,22 @@ class MemoryStore(Store):
         self._states[client] = {known: states[known] for known in states if known in kept} | {round_: state}
         self._touched.add(client)
 
-    def commit(self, round_: int) -> None:
-        """Drop what neither the checkpoint nor a round from ``round_`` on can ask for."""
+    def undo(self, client: int, round_: int) -> None:
+        """Forget the states after ``round_`` and later rounds."""
+        if client in self._states:
+            states = self._states[client]
+            self._states[client] = {known: states[known] for known in states if known < round_}
+
+    def commit(self, rounds: Collection[int], undone: Mapping[int, int]) -> None:
+        """Drop what neither a checkpoint nor a later round can ask for."""
+        for client, round_ in undone.items():
+            self.undo(client, round_)
         for client in self._touched:
             states = self._states[client]
-            kept = needed(states, round_, round_)
+            kept = needed(states, rounds, max(rounds, default=0))
             self._states[client] = {known: states[known] for known in states if known in kept}
         self._touched.clear()
-        self._committed = round_
+        self._committed = rounds
 
     def carried(self, round_: int) -> Iterator[tuple[int, ClientState]]:
         """Clients and their states before ``round_``, by client number, for a checkpoint."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from fedkd.errors import ConfigurationError
+from fedkd.durable import explained, sync_folder
 
 _OPEN = 64
 
@@ -16,7 +15,7 @@ class Shards:
     """Sparse files that come to be when they are first written.
 
     Nothing of their contents is kept here, so several processes may use one file at once, each its own ranges.
-    Every failure of the file system is a ConfigurationError of one line that names the folder.
+    Every failure of the file system is a StorageError of one line that names the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,7 +29,7 @@ class Shards:
 
     def read(self, shard: int, buffers: Sequence[memoryview], offset: int) -> int:
         """Fill the buffers, one after another; the number of bytes that the file had."""
-        with explained(self._folder):
+        with explained(self._folder, "read"):
             try:
                 descriptor = self._descriptor(shard, os.O_RDWR)
             except FileNotFoundError:
@@ -85,28 +84,3 @@ def _after(buffers: Sequence[memoryview], count: int) -> list[memoryview]:
             rest.append(buffer[count:])
         count = max(0, count - len(buffer))
     return rest
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names of a folder's files are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Turn an error of the operating system into one line that names the folder and the fix.
-
-    Raises:
-        ConfigurationError: the system refused: a full disk, a missing right, a broken device.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise ConfigurationError(
-            f"client states in {folder}: {reason}; make room and give rights there, or name another folder"
-        ) from error

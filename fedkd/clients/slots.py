@@ -1,4 +1,4 @@
-"""The heads of a client's three slots: what says which states there are, and guards them.
+"""The heads of a client's slots: what says which states there are, and guards them.
 
 A head is round, sent, received (int64), which vectors are present (bit 0 uplink, bit 1 downlink, bit 2 the task's), the
 checksum of the vectors, and the crc32 of all this and the client's number. A head of zeros is an empty slot.
@@ -11,10 +11,12 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-SLOTS = 3
+SPARE = 2
+"""Slots beside those of the checkpoints: of the state before the round that runs, and of that which it makes."""
+MOST = 12
+"""Slots of which all heads fit into one sector, which no disk and no kill cuts in two."""
 _HEAD = struct.Struct("<qqqII")
 _CHECKED = struct.Struct(f"<{_HEAD.size}sI")
-HEADS_BYTES = SLOTS * _CHECKED.size
 _EMPTY = bytes(_CHECKED.size)
 
 
@@ -32,8 +34,13 @@ class DamagedHeadError(Exception):
     """A head is neither empty nor what was written for this client."""
 
 
+def heads_bytes(slots: int) -> int:
+    """Bytes of the heads of so many slots."""
+    return slots * _CHECKED.size
+
+
 def pack(heads: Sequence[Head | None], client: int) -> bytes:
-    """All heads of a client as bytes, so few that no disk and no kill can cut them in two."""
+    """All heads of a client as bytes."""
     return b"".join(_EMPTY if head is None else _pack(head, client) for head in heads)
 
 
@@ -43,7 +50,7 @@ def unpack(data: bytes, client: int) -> list[Head | None]:
     Raises:
         DamagedHeadError: a checksum is wrong.
     """
-    parts = (data[start : start + _CHECKED.size] for start in range(0, HEADS_BYTES, _CHECKED.size))
+    parts = (data[start : start + _CHECKED.size] for start in range(0, len(data), _CHECKED.size))
     return [None if part == _EMPTY else _unpack(part, client) for part in parts]
 
 

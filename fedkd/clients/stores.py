@@ -1,14 +1,14 @@
 """Where client states are kept, and for which rounds.
 
 A round may be begun twice: a worker dies in the middle of it and its clients are run again, or the whole job is
-resumed from its last checkpoint. So a state has the round that made it, and a store answers two questions at any
-time: what was the state before the round that runs, and what was it before the round of the last checkpoint.
+resumed from a checkpoint. So a state has the round that made it, and a store answers at any time: what was the state
+before the round that runs, and what was it before the round of each checkpoint that is kept.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Store(ABC):
     """Client states by client number and round; a client that was never trained takes no space.
 
-    A client's rounds are put in order. Only two states of a client can be read: that before the committed round,
-    and that before the round that was put last, or before any later one.
+    A client's rounds are put in order. Of a client can be read: the state before each committed round, and that before
+    the round that was put last, or before any later one.
 
     Example:
         >>> store.put(7, 0, first)
@@ -41,11 +41,20 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def commit(self, round_: int) -> None:
-        """Make the states before ``round_`` durable; ``before(client, round_)`` stays readable until the next commit.
+    def undo(self, client: int, round_: int) -> None:
+        """Forget the states after ``round_`` and later rounds, which did not count: the one before it is the newest."""
+
+    @abstractmethod
+    def commit(self, rounds: Collection[int], undone: Mapping[int, int]) -> None:
+        """Make states durable: those before each of these rounds stay readable until the next commit.
 
         Called between two rounds, before the checkpoint is written, and first of all in a process that goes on from
-        one. The next ``put`` must wait until it is written: it may overwrite what only the checkpoint before needs.
+        one. The next ``put`` must wait until it is written: it may overwrite what only an older checkpoint needs.
+
+        Args:
+            rounds: of the checkpoints that are kept; the last of them is about to be written.
+            undone: clients that have not heard yet that their last update did not count, and the round from which
+                states are to be forgotten.
         """
 
     @abstractmethod
@@ -57,19 +66,19 @@ class Store(ABC):
         """Give back files and memory; what was not committed may be lost."""
 
 
-def needed(rounds: Iterable[int], committed: int, round_: int) -> set[int]:
-    """The rounds whose states must outlive a put for ``round_``: at most two; -1 stands for none.
+def needed(rounds: Iterable[int], committed: Collection[int], round_: int) -> set[int]:
+    """The rounds whose states must outlive a put for ``round_``: at most one for each commit, and one; -1 for none.
 
     Raises:
         ValueError: the round is committed.
 
     Example:
-        >>> needed([2, 5, 6], committed=4, round_=6) == {2, 5}
+        >>> needed([2, 5, 6], committed=[4], round_=6) == {2, 5}
         True
     """
-    if round_ < committed:
-        raise ValueError(f"round {round_} is before the committed round {committed}; its states are final")
+    last = max(committed, default=0)
+    if round_ < last:
+        raise ValueError(f"round {round_} is before the committed round {last}; its states are final")
     known = tuple(rounds)
-    return {
-        max((known_round for known_round in known if known_round < bound), default=-1) for bound in (committed, round_)
-    }
+    bounds = (*committed, round_)
+    return {max((known_round for known_round in known if known_round < bound), default=-1) for bound in bounds}

@@ -6,11 +6,15 @@ from pathlib import Path
 
 from fedkd.algorithms import Context, assemble
 from fedkd.configuration.settings import Settings
-from fedkd.data import Folder, NaturalId
+from fedkd.data import Folder, NaturalId, Outline
 from fedkd.errors import ConfigurationError
 from fedkd.executors import Auto, Mpi, mpi
-from fedkd.tasks import ConvexTask, CoTrained, Foreign, ForeignData, Task
+from fedkd.models import Model
+from fedkd.tasks import ConvexTask, CoTrained, Foreign, ForeignData, Local, Pretrained, Task
 from fedkd.trainers import Batched, ForeignTrainer
+
+_MOST = 2**31
+"""Parameters of a network, at most."""
 
 
 def check(settings: Settings) -> None:
@@ -23,10 +27,12 @@ def check(settings: Settings) -> None:
     _samples(settings)
     _divided(settings)
     settings.participation.check(settings.clients)
+    settings.latency.check()
     _teaching(settings)
     _foreign(settings)
     _batched(settings)
     _links(settings)
+    _clipped(settings)
     _ranks(settings)
     if settings.resume is not None and not (Path(settings.resume) / "manifest.json").is_file():
         raise ConfigurationError(f"resume={settings.resume}: no manifest.json there; name the folder of a run")
@@ -38,6 +44,8 @@ def _samples(settings: Settings) -> None:
         raise ConfigurationError(
             f"clients={settings.clients} exceeds the {available} training samples; choose clients <= {available}"
         )
+    if available is not None:
+        settings.partitioner.check(available, settings.clients)
 
 
 def _divided(settings: Settings) -> None:
@@ -109,10 +117,30 @@ def _links(settings: Settings) -> None:
     outline = settings.data.outline()
     if outline is None:
         return
+    if isinstance(settings.teacher, Pretrained | Local | CoTrained):
+        _dim("teacher.model", settings.teacher.model, outline)
     if isinstance(settings.task, ConvexTask):
         dim = outline.shape[0]
     elif settings.model is not None:
-        dim = settings.model.dim(outline.shape, outline.classes)
+        dim = _dim("model", settings.model, outline)
     probability = settings.participation.probability(settings.clients)
     context = Context(settings.seed, 0, dim, (1,) * settings.clients, probability)
     assemble(settings.algorithm, settings.uplink, settings.downlink, settings.server, context)
+
+
+def _clipped(settings: Settings) -> None:
+    """Only what is averaged is clipped, not what memories move by: so the server must have each client's."""
+    averaged = settings.algorithm.estimator == "PP2" and settings.uplink.remembers
+    if settings.admission.policy == "clip" and averaged:
+        raise ConfigurationError(
+            "admission: policy=clip needs the memory of each client, algorithm keeps their mean; "
+            "choose policy = drop or algorithm.estimator = PP1"
+        )
+
+
+def _dim(path: str, model: Model, outline: Outline) -> int:
+    """The parameters of a network; refuses one that no machine trains."""
+    dim = model.dim(outline.shape, outline.classes)
+    if dim > _MOST:
+        raise ConfigurationError(f"{path}: {model} has {dim} parameters, more than {_MOST}; choose a smaller network")
+    return dim

@@ -9,14 +9,20 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-import math
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
 from fedkd.configuration.targets import class_of
 from fedkd.errors import ConfigurationError
+
+_PLAIN = (bool, int, float, str, type(None))
+_MOST = 2**63
+_WIDEST = 60
+"""Characters of a wrong value that are shown."""
 
 
 def construct(kind: Any, value: object, path: str, plugins: Sequence[str] = ()) -> Any:
@@ -44,7 +50,7 @@ def construct(kind: Any, value: object, path: str, plugins: Sequence[str] = ()) 
         return _sequence(get_args(kind)[0], value, path, plugins)
     if origin is dict:
         return _mapping(get_args(kind)[1], value, path, plugins)
-    if kind in (bool, int, float, str, type(None)):
+    if kind in _PLAIN:
         return _scalar(kind, value, path)
     return _object(kind, value, path, plugins)
 
@@ -52,13 +58,16 @@ def construct(kind: Any, value: object, path: str, plugins: Sequence[str] = ()) 
 def _union(kinds: Sequence[Any], value: object, path: str, plugins: Sequence[str]) -> Any:
     if type(None) in kinds and value in (None, {}):
         return None
+    classes = [kind for kind in kinds if isinstance(kind, type) and kind not in _PLAIN]
+    if len(classes) > 1 and isinstance(value, Mapping) and "_target_" not in value:
+        raise _untold(path, " or ".join(map(_name, classes)))
     for kind in kinds:
         try:
             return construct(kind, value, path, plugins)
         except _WrongTypeError as error:
             if error.path != path:
                 raise
-    shown = value.get("_target_") if isinstance(value, Mapping) else value
+    shown = value.get("_target_", value) if isinstance(value, Mapping) else value
     raise _wrong(path, shown, " or ".join(_name(kind) for kind in kinds))
 
 
@@ -81,12 +90,15 @@ def _mapping(kind: Any, value: object, path: str, plugins: Sequence[str]) -> dic
 
 
 def _scalar(kind: type, value: object, path: str) -> object:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | float) and kind is float and not isinstance(value, bool):
+        # A comparison holds for integers that are too large to be a float.
+        if not abs(value) <= sys.float_info.max:
+            raise _wrong(path, value, "a finite number")
         return float(value)
     if type(value) is not kind:
         raise _wrong(path, value, _name(kind))
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _wrong(path, value, "a finite number")
+    if isinstance(value, int) and not -_MOST <= value < _MOST:
+        raise _wrong(path, value, "an integer of 64 bits")
     return value
 
 
@@ -94,9 +106,11 @@ def _object(kind: type, value: object, path: str, plugins: Sequence[str]) -> Any
     if not isinstance(value, Mapping):
         raise _wrong(path, value, f"a configuration of {_name(kind)} with _target_")
     target = value.get("_target_")
+    if "_target_" in value and not isinstance(target, str):
+        raise _wrong(f"{path}._target_", target, f"the name of a class of {_name(kind)}")
     if target is None and inspect.isabstract(kind):
-        raise ConfigurationError(f"{path}: _target_ is missing; name a class of {_name(kind)}")
-    cls = kind if target is None else class_of(kind, str(target), plugins, path)
+        raise _untold(path, _name(kind))
+    cls = kind if target is None else class_of(kind, target, plugins, path)
     if not issubclass(cls, kind):
         raise _WrongTypeError(path, f"{path}._target_={target}: is no {_name(kind)}; choose one that is")
     if lacking := sorted(getattr(cls, "__abstractmethods__", ())):
@@ -108,11 +122,11 @@ def _call(cls: type, values: Mapping[str, object], path: str, plugins: Sequence[
     kinds, required = _fields(cls)
     for name in values:
         if name not in kinds:
-            raise unknown(f"{path}.{name}".lstrip("."), name, kinds)
+            raise unknown(_below(path, name), name, kinds)
     if missing := [name for name in required if name not in values]:
-        raise ConfigurationError(f"{path}.{missing[0]}: missing; {cls.__name__} needs it")
+        raise ConfigurationError(f"{_below(path, missing[0])}: missing; give it a value, {cls.__name__} needs it")
     arguments = {
-        name: construct(kind, values[name], f"{path}.{name}".lstrip("."), plugins)
+        name: construct(kind, values[name], _below(path, name), plugins)
         for name, kind in kinds.items()
         if name in values
     }
@@ -122,6 +136,7 @@ def _call(cls: type, values: Mapping[str, object], path: str, plugins: Sequence[
         raise ConfigurationError(f"{path}: {error}" if path else str(error)) from None
 
 
+@cache
 def _fields(cls: type) -> tuple[dict[str, Any], list[str]]:
     """Annotations of the constructor's parameters, and which have no default."""
     parameters = inspect.signature(cls).parameters.values()
@@ -145,10 +160,15 @@ def _names(cls: type) -> set[str]:
     return {field.name for field in dataclasses.fields(cls) if field.init and field.metadata.get("configured", True)}
 
 
-def unknown(path: str, name: str, known: typing.Iterable[str]) -> ConfigurationError:
+def _below(path: str, name: object) -> str:
+    """The path of a key in what stands at a path."""
+    return f"{path}.{name}".lstrip(".")
+
+
+def unknown(path: str, name: object, known: typing.Iterable[str]) -> ConfigurationError:
     """The error for a key that nothing reads, with the nearest known one."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names) or 'none'}"
     return ConfigurationError(f"{path}: unknown key; {hint}")
 
@@ -162,7 +182,13 @@ class _WrongTypeError(ConfigurationError):
 
 
 def _wrong(path: str, value: object, expected: str) -> _WrongTypeError:
-    return _WrongTypeError(path, f"{path}={value!r}: expected {expected}; change {path}")
+    shown = repr(value)
+    shown = shown if len(shown) <= _WIDEST else f"{shown[:_WIDEST]}..."
+    return _WrongTypeError(path, f"{path}={shown}: expected {expected}; change {path}")
+
+
+def _untold(path: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(f"{path}: _target_ is missing; name a class of {expected}")
 
 
 def _name(kind: Any) -> str:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from fedkd.executors.executor import ClientError, Refresh
 from fedkd.executors.loop import read_reply, training
+from fedkd.executors.orders import Order
 from fedkd.executors.parcels import Kind, Parcel
 from fedkd.executors.schedule import PullQueue
-from fedkd.executors.worker import Order
 from fedkd.messages import Broadcast
 from fedkd.records.report import Placement
 from fedkd_compression import WireError
 
 if TYPE_CHECKING:
+    from fedkd.executors.orders import Reply
     from fedkd.executors.pool import Pool
-    from fedkd.executors.worker import Reply
 
 SHORT = 0.02
 """Seconds of a client behind which another may wait even when few are left."""
@@ -36,6 +36,7 @@ class Dispatch:
         self._small = all(sum(map(len, messages)) < SMALL for messages in broadcast.unicast.values())
         self._out: dict[int, dict[int, float]] = {worker: {} for worker in pool.alive}
         self._done: dict[int, tuple[Reply, Placement]] = {}
+        self._again: list[Reply] = []
         self._deaths: Counter[int] = Counter()
         share = math.ceil(len(broadcast.cohort) / len(pool.alive))
         self._together = max(min(pool.site.together, share), 1)
@@ -71,8 +72,8 @@ class Dispatch:
 
     @property
     def replies(self) -> list[Reply]:
-        """Those that came back."""
-        return [reply for reply, _ in self._done.values()]
+        """Those that came back, the first of each client and then any others."""
+        return [*(reply for reply, _ in self._done.values()), *self._again]
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -126,8 +127,8 @@ class Dispatch:
         if worker in self._pool.uninformed:
             messages = (*self._refresh(), *messages)
             self._pool.uninformed.discard(worker)
-        committed = float(self._pool.committed)
-        self._pool.hub.send(worker, Parcel(Kind.ROUND, self.round, numbers=(committed,), parts=messages))
+        committed = tuple(map(float, self._pool.committed))
+        self._pool.hub.send(worker, Parcel(Kind.ROUND, self.round, numbers=committed, parts=messages))
 
     def _feed_idle(self) -> None:
         for worker in sorted(self._out):
@@ -162,6 +163,9 @@ class Dispatch:
         return self._queue.left > 2 * len(self._out) or next(iter(out.values())) < SHORT
 
     def _take(self, worker: int, answer: Parcel) -> None:
+        if answer.kind is Kind.REPLY and (answer.client in self._done or answer.round < self.round):
+            self._again.append(read_reply(answer))
+            return
         if answer.kind is not Kind.REPLY or answer.client not in self._out[worker]:
             raise WireError(f"worker {worker}: {answer.kind.name} of client {answer.client}, which it does not have")
         now, reply = self._now(), read_reply(answer)

@@ -7,13 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from fedkd.algorithms import Partial
 from fedkd.clients import ClientState
+from fedkd.executors.orders import Reply
 from fedkd.executors.parcels import Kind, Parcel
 from fedkd.executors.placement import Seat, local_devices
-from fedkd.executors.worker import Reply, Worker
+from fedkd.executors.worker import Worker
 from fedkd.messages import Broadcast
 from fedkd.records.report import Commentator, Outcome, Placement
 
@@ -55,6 +56,19 @@ class Exchange:
     unsent: Collection[int] = ()
 
 
+@dataclass(frozen=True)
+class Carried:
+    """What a checkpoint carries for an executor.
+
+    Args:
+        states: of clients, which only memory holds.
+        schedule: what was learned of clients and workers, by name: it changes times, and no result.
+    """
+
+    states: Mapping[int, ClientState] = field(default_factory=dict)
+    schedule: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
+
+
 class Executor(ABC):
     """Moves messages between the server and the workers; it never looks into them."""
 
@@ -75,15 +89,18 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def commit(self, round_: int) -> Mapping[int, ClientState]:
-        """Make the clients' states before a round durable; those that only memory holds are returned.
+    def commit(self, rounds: tuple[int, ...], undone: Mapping[int, int]) -> Carried:
+        """Make the clients' states before a round durable; a checkpoint of the server before that round follows.
 
-        A checkpoint of the server before that round follows.
+        Args:
+            rounds: of the checkpoints that are kept, in order; the last is the one that follows.
+            undone: clients that have not heard yet that their last update did not count, and the round from which
+                their states are to be forgotten.
         """
 
     @abstractmethod
-    def restore(self, round_: int, states: Mapping[int, ClientState]) -> None:
-        """Go on from the checkpoint of the server before a round: take up what ``commit`` returned for it."""
+    def restore(self, rounds: tuple[int, ...], carried: Carried) -> None:
+        """Go on from a checkpoint, the last of these rounds: take up what ``commit`` returned for it."""
 
     @property
     @abstractmethod
@@ -137,6 +154,7 @@ class Site:
         start: what a process that inherits nothing makes its worker from.
         run: the number that this run's messages carry.
         beside: numbers that a client sends beside its update.
+        quorum: share of a cohort, in (0, 1], without which a round fails.
     """
 
     make_worker: Callable[[str], Worker]
@@ -149,6 +167,7 @@ class Site:
     start: StartingOrder
     run: int
     beside: int = 0
+    quorum: float = 1.0
 
 
 class Plan(Protocol):
@@ -184,11 +203,6 @@ class ExecutorChoice(ABC):
     """
 
     volatile: ClassVar[bool] = False
-
-    @property
-    def required(self) -> float:
-        """The share of a cohort, in (0, 1], without which a round fails."""
-        return 1.0
 
     @abstractmethod
     def start(self, site: Site) -> Executor:

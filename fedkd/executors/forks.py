@@ -20,15 +20,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
-from fedkd.errors import ConfigurationError
+from fedkd.errors import ConfigurationError, StorageError
 from fedkd.executors.arenas import Arena
 from fedkd.executors.executor import ClientError
 from fedkd.executors.lines import Event, Hub, LineClosedError, SocketLine, Ways
 from fedkd.executors.loop import failure
 from fedkd.executors.parcels import Kind, Parcel
 from fedkd.executors.placement import Seat
+from fedkd.signals import SIGNALS
 
-SECONDS_TO_LEAVE = 1.0
+SECONDS_TO_LEAVE = 0.5
 """How long a worker may take to leave when it is told to; then it is killed, which loses nothing."""
 _PR_SET_PDEATHSIG = 1
 
@@ -59,8 +60,8 @@ def fork(
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Ctrl-C is the parent's to handle; right after the fork it would unwind the parent's stack in the child.
-    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Ctrl-C and SIGTERM are the parent's to handle, also where they come to the whole group: the child ends with it.
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         pid = _forked()
         if pid == 0:
@@ -78,7 +79,7 @@ def aside(work: Callable[[], bytes]) -> bytes:
     """The result of work that this process must not do itself.
 
     Raises:
-        ConfigurationError: as the work does.
+        ConfigurationError, StorageError: as the work does.
         ClientError: the work failed otherwise.
     """
     return abreast([work])[0]
@@ -88,7 +89,7 @@ def abreast(works: Sequence[Callable[[], bytes]]) -> list[bytes]:
     """The results of several pieces of work, done at the same time by as many processes.
 
     Raises:
-        ConfigurationError: as the first that fails does.
+        ConfigurationError, StorageError: as the first that fails does.
         ClientError: one failed otherwise.
     """
     children: list[Child] = []
@@ -117,7 +118,7 @@ def _result(child: Child) -> bytes:
         return bytes(answer.parts[0])
     message, trace = (bytes(part).decode() for part in answer.parts)
     if answer.numbers:
-        raise ConfigurationError(message)
+        raise StorageError(message) if answer.numbers[0] == StorageError.code else ConfigurationError(message)
     raise ClientError(f"preparing: {message}", trace)
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from fedkd.algorithms import Partial
 from fedkd.clients import ClientState
-from fedkd.executors.executor import ClientError, Exchange, Executor, ExecutorChoice, Refresh, Site
+from fedkd.errors import StorageError
+from fedkd.executors.executor import Carried, ClientError, Exchange, Executor, ExecutorChoice, Refresh, Site
+from fedkd.executors.orders import Order, Reply, named
 from fedkd.executors.placement import Seat, local_devices
-from fedkd.executors.worker import Order, Reply, Worker, named
+from fedkd.executors.worker import Worker
 from fedkd.messages import Broadcast
 from fedkd.records.report import Placement
 
@@ -37,7 +39,7 @@ class InProcess(Executor):
         self.workers = workers
         self._device = device
         self._fresh = True
-        self._committed = 0
+        self._committed: tuple[int, ...] = ()
 
     def exchange(self, broadcast: Broadcast, refresh: Refresh) -> Exchange:
         """Run the cohort in order."""
@@ -61,19 +63,20 @@ class InProcess(Executor):
         """By the first worker."""
         return self.workers[0].evaluate(model)
 
-    def commit(self, round_: int) -> Mapping[int, ClientState]:
+    def commit(self, rounds: tuple[int, ...], undone: Mapping[int, int]) -> Carried:
         """Of all workers."""
-        self._committed = round_
+        self._committed = rounds
         states: dict[int, ClientState] = {}
         for worker in self.workers:
-            states |= worker.commit(round_)
-        return states
+            states |= worker.commit(rounds, undone)
+        return Carried(states)
 
-    def restore(self, round_: int, states: Mapping[int, ClientState]) -> None:
+    def restore(self, rounds: tuple[int, ...], carried: Carried) -> None:
         """To the workers whose clients they are."""
-        self._committed, count = round_, len(self.workers)
+        self._committed, count = rounds, len(self.workers)
         for number, worker in enumerate(self.workers):
-            worker.restore(round_, {client: state for client, state in states.items() if client % count == number})
+            mine = {client: state for client, state in carried.states.items() if client % count == number}
+            worker.restore(mine)
 
     @property
     def seats(self) -> Sequence[Seat]:
@@ -88,6 +91,8 @@ class InProcess(Executor):
     def _run(self, broadcast: Broadcast, worker: Worker, group: Sequence[int]) -> list[Reply]:
         try:
             return worker.run(broadcast.round, [Order(client, broadcast.to(client)) for client in group])
+        except StorageError:
+            raise
         except (Exception, SystemExit) as error:
             where = f"{named(group)}, round {broadcast.round}"
             raise ClientError(f"{where}: {type(error).__name__}: {error}", traceback.format_exc()) from error

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from fedkd import vectors
 from fedkd.clients.packed import pack_state, unpack_state
+from fedkd.errors import StorageError
 from fedkd.executors.lines import Line, LineClosedError
+from fedkd.executors.orders import Order, Reply, Verdict, named
 from fedkd.executors.parcels import NOBODY, Kind, Parcel
-from fedkd.executors.worker import Order, Reply, Worker, named
+from fedkd.executors.worker import Worker
 from fedkd_compression import Sizes
 
 Answers = Sequence[Parcel]
@@ -41,7 +43,9 @@ def serve(worker: Worker, line: Line) -> None:
 
 
 def failure(order: Parcel, error: BaseException) -> Parcel:
-    """What is told of an error: one line, and where it happened."""
+    """What is told of an error: one line, and where it happened; of a StorageError its own line, and its code."""
+    if isinstance(error, StorageError):
+        return Parcel(Kind.FAILED, order.round, order.client, (error.code,), (str(error).encode(), b""))
     several = order.kind is Kind.TRAIN and order.client == NOBODY
     where = f"{named([client for client, _ in read_training(order)])}: " if several else ""
     line = f"{where}{type(error).__name__}: {error}"
@@ -57,7 +61,7 @@ def _answers(worker: Worker, order: Parcel) -> Answers:
 
 
 def _round(worker: Worker, order: Parcel) -> Answers:
-    worker.begin(order.parts, int(order.numbers[0]))
+    worker.begin(order.parts, tuple(map(int, order.numbers)))
     return ()
 
 
@@ -77,6 +81,12 @@ def read_training(order: Parcel) -> list[Order]:
     return orders
 
 
+def committing(rounds: tuple[int, ...], undone: Mapping[int, int]) -> Parcel:
+    """The order to make states durable; its numbers are how many rounds, these, and pairs of client and round."""
+    pairs = [number for pair in undone.items() for number in pair]
+    return Parcel(Kind.COMMIT, rounds[-1], numbers=tuple(map(float, (len(rounds), *rounds, *pairs))))
+
+
 def _train(worker: Worker, order: Parcel) -> Answers:
     return [
         Parcel(
@@ -84,7 +94,7 @@ def _train(worker: Worker, order: Parcel) -> Answers:
             order.round,
             reply.client,
             (reply.seconds_train, reply.seconds_link, *_numbers(reply.sizes)),
-            (reply.data,),
+            (reply.data, *(() if reply.verdict is None else (text.encode() for text in reply.verdict))),
         )
         for reply in worker.run(order.round, read_training(order))
     ]
@@ -94,7 +104,9 @@ def read_reply(answer: Parcel) -> Reply:
     """The reply that a worker's answer carries."""
     seconds_train, seconds_link, *sizes = answer.numbers
     told = Sizes(*map(int, sizes)) if sizes else None
-    return Reply(answer.client, answer.parts[0], seconds_train, seconds_link, told)
+    data, *texts = answer.parts
+    verdict = Verdict(*(bytes(text).decode() for text in texts)) if texts else None
+    return Reply(answer.client, data, seconds_train, seconds_link, told, verdict)
 
 
 def _numbers(sizes: Sizes | None) -> tuple[int, ...]:
@@ -113,13 +125,15 @@ def _evaluate(worker: Worker, order: Parcel) -> Answers:
 
 
 def _commit(worker: Worker, order: Parcel) -> Answers:
-    kept = worker.commit(order.round)
+    count, *numbers = map(int, order.numbers)
+    rounds, pairs = tuple(numbers[:count]), numbers[count:]
+    kept = worker.commit(rounds, dict(zip(pairs[::2], pairs[1::2], strict=True)))
     parts = tuple(pack_state(client, state) for client, state in kept.items())
     return [Parcel(Kind.COMMITTED, order.round, parts=parts)]
 
 
 def _restore(worker: Worker, order: Parcel) -> Answers:
-    worker.restore(order.round, dict(map(unpack_state, order.parts)))
+    worker.restore(dict(map(unpack_state, order.parts)))
     return ()
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from fedkd import vectors
 from fedkd.algorithms import Partial
-from fedkd.clients import ClientState
 from fedkd.clients.packed import pack_state, unpack_state
+from fedkd.errors import StorageError
 from fedkd.executors.dispatch import DEATHS, Dispatch
-from fedkd.executors.executor import ClientError, Exchange, Executor, Refresh, Site
+from fedkd.executors.executor import Carried, ClientError, Exchange, Executor, Refresh, Site
 from fedkd.executors.lines import Hub
+from fedkd.executors.loop import committing, read_reply
+from fedkd.executors.orders import Reply
 from fedkd.executors.parcels import NOBODY, Kind, Parcel
 from fedkd.executors.placement import Seat
 from fedkd.messages import Broadcast
@@ -28,18 +31,20 @@ class Pool(Executor):
     Attributes:
         durations: how long clients take, learned from round to round.
         homes: where a client's state is, if not every worker can read it.
-        committed: the round of the last checkpoint.
+        committed: the rounds of the checkpoints that are kept.
         alive: workers that are there.
         uninformed: those of them that have not heard of the run yet.
+        again: replies that came when their clients had answered.
     """
 
     def __init__(self, hub: Hub, site: Site) -> None:
         self.hub, self.site = hub, site
         self.durations = Durations()
         self.homes: dict[int, str] = {}
-        self.committed = 0
+        self.committed: tuple[int, ...] = ()
         self.alive = set(range(len(hub.seats)))
         self.uninformed = set(self.alive)
+        self.again: list[Reply] = []
         self.several_homes = len({self.home_of(worker) for worker in self.alive}) > 1
 
     def exchange(self, broadcast: Broadcast, refresh: Refresh) -> Exchange:
@@ -49,7 +54,8 @@ class Pool(Executor):
             dispatch.train()
             partials = self._sums(dispatch)
             if dispatch.complete:
-                return Exchange(dispatch.replies, Partial.merged(partials), dispatch.placements)
+                again, self.again = self.again, []
+                return Exchange([*dispatch.replies, *again], Partial.merged(partials), dispatch.placements)
 
     def evaluate(self, model: Tensor) -> dict[str, float]:
         """By the first worker that is there."""
@@ -59,20 +65,25 @@ class Pool(Executor):
                 return dict(zip(bytes(answer.parts[0]).decode().split("\n"), answer.numbers, strict=True))
         raise ClientError(f"evaluation: its worker died, {DEATHS} times")
 
-    def commit(self, round_: int) -> Mapping[int, ClientState]:
+    def commit(self, rounds: tuple[int, ...], undone: Mapping[int, int]) -> Carried:
         """By all; what a worker that died had written is in the host's page cache, and reaches the disk without it."""
-        self.committed = round_
-        answers = self.ask(sorted(self.alive), Parcel(Kind.COMMIT, round_)).values()
-        return dict(sorted(unpack_state(part) for answer in answers for part in answer.parts))
+        self.committed = rounds
+        answers = self.ask(sorted(self.alive), committing(rounds, undone)).values()
+        states = dict(sorted((unpack_state(part) for answer in answers for part in answer.parts), key=itemgetter(0)))
+        return Carried(states, {"durations": self.durations.keep(), "homes": dict(self.homes)})
 
-    def restore(self, round_: int, states: Mapping[int, ClientState]) -> None:
-        """Deal the clients to the workers, where they are at home from now on."""
-        workers, self.committed = sorted(self.alive), round_
+    def restore(self, rounds: tuple[int, ...], carried: Carried) -> None:
+        """Deal the clients to the workers, where they are at home from now on; on other workers times differ."""
+        workers, self.committed = sorted(self.alive), rounds
+        if carried.schedule:
+            self.durations = Durations.resumed(carried.schedule["durations"])
+            if self.site.shared_states and self.several_homes:
+                self.homes = dict(carried.schedule["homes"])
         for index, worker in enumerate(workers):
-            mine = {client: state for client, state in states.items() if client % len(workers) == index}
+            mine = {client: state for client, state in carried.states.items() if client % len(workers) == index}
             self.homes |= dict.fromkeys(mine, self.home_of(worker))
             parts = tuple(pack_state(client, state) for client, state in mine.items())
-            self.hub.send(worker, Parcel(Kind.RESTORE, round_, parts=parts))
+            self.hub.send(worker, Parcel(Kind.RESTORE, rounds[-1], parts=parts))
 
     @property
     def seats(self) -> Sequence[Seat]:
@@ -108,6 +119,9 @@ class Pool(Executor):
         left, answers = set(workers), {}
         while left:
             worker, answer, died = self.hub.wait()
+            if answer is not None and answer.kind is Kind.REPLY:
+                self.again.append(read_reply(answer))
+                continue
             if answer is None:
                 self.bury(worker, died)
             else:
@@ -118,10 +132,12 @@ class Pool(Executor):
         return answers
 
     def checked(self, worker: int, answer: Parcel) -> Parcel:
-        """The answer, unless it tells of a failure (ClientError)."""
+        """The answer, unless it tells of a failure (ClientError, StorageError)."""
         if answer.kind is not Kind.FAILED:
             return answer
         message, trace = (bytes(part).decode() for part in answer.parts)
+        if answer.numbers:
+            raise StorageError(message)
         client = "" if answer.client == NOBODY else f"client {answer.client}, "
         raise ClientError(f"{client}round {answer.round}, {self._named(worker)}: {message}", trace)
 
@@ -147,7 +163,8 @@ class Pool(Executor):
         answers = self.ask(dispatch.trained, Parcel(Kind.SUM, dispatch.round))
         for worker in dispatch.fallen:
             dispatch.lose(worker)
-        return [Partial.unpack(answer.parts, self.site.dim, self.site.beside) for answer in answers.values()]
+        summed = [answer.parts for answer in answers.values() if answer.parts]  # None where all its clients failed.
+        return [Partial.unpack(parts, self.site.dim, self.site.beside) for parts in summed]
 
     def _named(self, worker: int) -> str:
         seat = self.hub.seats[worker]

@@ -34,8 +34,9 @@ class Processes(ExecutorChoice):
     workers_per_gpu: int | Literal["auto"]
 
     def __post_init__(self) -> None:
-        if self.workers != "auto" and self.workers < 1:
-            raise ConfigurationError(f"Processes: workers={self.workers} is below 1; choose workers = auto")
+        for name, value in (("workers", self.workers), ("workers_per_gpu", self.workers_per_gpu)):
+            if value != "auto" and value < 1:
+                raise ConfigurationError(f"Processes: {name}={value} is below 1; choose {name} = auto")
 
     def start(self, site: Site) -> Executor:
         """Fork the workers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fedkd.errors import ConfigurationError
 from fedkd.executors.executor import Executor, ExecutorChoice, Site
 from fedkd.executors.lines import Line
 from fedkd.executors.loop import enter
@@ -24,6 +25,12 @@ class Mpi(ExecutorChoice):
 
     workers_per_gpu: int | Literal["auto"]
     server_trains: bool
+
+    def __post_init__(self) -> None:
+        if self.workers_per_gpu != "auto" and self.workers_per_gpu < 1:
+            raise ConfigurationError(
+                f"Mpi: workers_per_gpu={self.workers_per_gpu} is below 1; choose workers_per_gpu = auto"
+            )
 
     def start(self, site: Site) -> Executor:
         """Tell every rank what the run is, and wait until all are ready.

@@ -9,51 +9,27 @@ receipts, messages without their frames, and their sizes are told apart.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from fedkd import vectors
-from fedkd.algorithms import Partial, Receiver, Uplink
-from fedkd.beside import Beside
-from fedkd.clients import ClientSamples, ClientState, Store
+from fedkd.algorithms import Partial, Receiver, RefusedError, StaleMemoryError, Uplink
+from fedkd.clients import ClientState, Store
+from fedkd.executors.orders import Order, Reply, Verdict, opening, sizes_of
+from fedkd.executors.workshop import Workshop
+from fedkd.expected import Expected
 from fedkd.keys import key
-from fedkd.links import Link, Sent
+from fedkd.links import Sent
 from fedkd.messages import Kind, Message
-from fedkd.trainers.trainer import Pupil, Update
-from fedkd_compression import Key, Sizes
+from fedkd.trainers.trainer import Update
+from fedkd_compression import Key, Sizes, WireError
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
-
-    from fedkd.data import Split
-    from fedkd.tasks.learner import Resident
-    from fedkd.trainers import Solver, Trainer
-
-
-def restarts(messages: Sequence[bytes | memoryview]) -> bool:
-    """Whether the server starts a client anew."""
-    return bool(messages) and Message.unpack(messages[0]).kind is Kind.RESTART
-
-
-def named(clients: Sequence[int]) -> str:
-    """Clients that were trained together, for an error: one of them caused it."""
-    return f"client {clients[0]}" if len(clients) == 1 else f"one of clients {', '.join(map(str, clients))}"
-
-
-def lost(run: int, round_: int, client: int) -> bytes:
-    """A client's answer to messages that change what it does not hold (StaleMemoryError)."""
-    return Message(Kind.LOST, run, round_, client, 0, b"").pack()
-
-
-class Order(NamedTuple):
-    """A client to be trained, and what the server sends to it alone, in the order in which it must be read."""
-
-    client: int
-    messages: Sequence[bytes | memoryview]
 
 
 class Arrived(NamedTuple):
@@ -62,72 +38,6 @@ class Arrived(NamedTuple):
     client: int
     x: Tensor
     state: ClientState
-
-
-class Reply(NamedTuple):
-    """A client's reply: the bytes that travel, and two stop-watches that do not.
-
-    Args:
-        data: the message, or its receipt.
-        sizes: of the message, where ``data`` is a receipt.
-    """
-
-    client: int
-    data: bytes | memoryview
-    seconds_train: float
-    seconds_link: float
-    sizes: Sizes | None = None
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """All that a worker needs to train any client.
-
-    Args:
-        learner: the resident student, on the worker's device.
-        parts: sample indices of every client.
-        logits: a teacher's answers [m, classes] for a client's samples, asked when the learner holds the received
-            model, with what came beside it; None without distillation.
-        uplink: the clients' half of the uplink, with its rate resolved.
-        test: what the server's model is evaluated on.
-        fresh: what a client keeps for its task before its first round; None where nothing is kept.
-        beside: what travels beside the model; None for nothing.
-    """
-
-    learner: Resident
-    trainer: Trainer
-    solver: Solver
-    train: Split
-    test: Split
-    parts: Sequence[np.ndarray]
-    logits: Callable[[int, Tensor | None], Tensor] | None
-    uplink: Link
-    seed: int
-    run: int
-    fresh: Callable[[int], Tensor] | None = None
-    beside: Beside | None = None
-
-    def pupil(
-        self, round_: int, client: int, x: Tensor, kept: Tensor | None = None, told: Tensor | None = None
-    ) -> Pupil:
-        """A client that has received the model x [d], with its samples, what its teacher says of them, and its key.
-
-        Args:
-            round_: that begins.
-            client: its number.
-            x: the model.
-            kept: what it keeps for its task; None before its first round.
-            told: what came beside the model.
-        """
-        self.learner.begin(round_)
-        x, logits = x.to(self.learner.device), None
-        if self.logits is not None:
-            self.learner.load(x)
-            logits = self.logits(client, told).to(x.device)
-        samples = ClientSamples(self.train, torch.from_numpy(self.parts[client]), logits)
-        if kept is None and self.fresh is not None:
-            kept = self.fresh(client)
-        return Pupil(x, samples, key(self.seed, "train", round_, client), kept)
 
 
 class Worker:
@@ -145,17 +55,17 @@ class Worker:
         self._partial: Partial | None = None
         self._told: tuple[bytes | memoryview, Tensor] | None = None
         self._seconds_heard = 0.0
-        self._committed = 0
+        self._committed: tuple[int, ...] = ()
 
-    def begin(self, messages: Sequence[bytes | memoryview], committed: int) -> None:
+    def begin(self, messages: Sequence[bytes | memoryview], committed: tuple[int, ...]) -> None:
         """A round begins; decode what the server sends to all.
 
         Args:
             messages: in the order in which they must be read.
-            committed: the round of the last checkpoint, which a worker that has just come does not know.
+            committed: the rounds of the checkpoints, which a worker that has just come does not know.
         """
         if committed != self._committed:
-            self.commit(committed)
+            self.commit(committed, {})
         began = time.perf_counter()
         self._partial = self._told = None
         self.receiver.hear(self._listen(messages))
@@ -164,22 +74,35 @@ class Worker:
     def run(self, round_: int, orders: Sequence[Order]) -> list[Reply]:
         """The round of some clients: read each one's own messages, train, compress each update against its memory.
 
-        Seconds are shared out evenly among clients that were trained together.
+        Seconds are shared out evenly among clients that were trained together. Of several that fail together each is
+        tried alone.
 
         Raises:
             StaleMemoryError: a message changes a memory that is not here.
+            Exception: whatever a client failed with, unless the workshop is tolerant.
         """
         began = time.perf_counter()
         arrived = [self._receive(round_, order) for order in orders]
         received = time.perf_counter()
-        updates = self._train(round_, arrived)
-        trained = time.perf_counter()
-        sent = self._send(round_, arrived, updates)
-        told = [self._reply(round_, *of) for of in zip(arrived, updates, sent, strict=True)]
+        try:
+            updates = self._train(round_, arrived)
+            trained = time.perf_counter()
+            sent = self._send(round_, arrived, updates)
+            beside = [b"" if update.beside is None else vectors.pack(update.beside.cpu()) for update in updates]
+        except (Exception, SystemExit) as error:
+            if not self.workshop.tolerant or isinstance(error, StaleMemoryError):
+                raise
+            if len(orders) > 1:
+                return [reply for order in orders for reply in self.run(round_, [order])]
+            return [self._failed(round_, arrived[0], error, time.perf_counter() - received)]
+        told = [self._reply(round_, *of) for of in zip(arrived, updates, sent, beside, strict=True)]
         link = self._seconds_heard + received - began + time.perf_counter() - trained
         self._seconds_heard = 0.0
         each = (trained - received) / len(orders), link / len(orders)
-        return [Reply(one.client, data, *each, sizes) for one, (data, sizes) in zip(arrived, told, strict=True)]
+        return [
+            Reply(one.client, left.data, *each, left.sizes, left.verdict)
+            for one, left in zip(arrived, told, strict=True)
+        ]
 
     def summed(self) -> Partial | None:
         """What this round's updates of this worker's clients add up to; None without any."""
@@ -189,25 +112,35 @@ class Worker:
         """The quality of the server's model [d]."""
         return self.workshop.learner.evaluate(model, self.workshop.test)
 
-    def commit(self, round_: int) -> dict[int, ClientState]:
-        """Make the states of clients before a round durable; those that only memory holds are returned."""
-        self.store.commit(round_)
-        self._committed = round_
-        return dict(self.store.carried(round_))
+    def commit(self, rounds: tuple[int, ...], undone: Mapping[int, int]) -> dict[int, ClientState]:
+        """Make the states of clients before the last of these rounds durable; what only memory holds is returned."""
+        self.store.commit(rounds, undone)
+        self._committed = rounds
+        return dict(self.store.carried(max(rounds, default=0)))
 
-    def restore(self, round_: int, states: Mapping[int, ClientState]) -> None:
-        """Take up what ``commit`` returned."""
+    def restore(self, states: Mapping[int, ClientState]) -> None:
+        """Take up what ``commit`` returned, each state as of the round that made it: a later UNDO goes back to it."""
         for client, state in states.items():
-            self.store.put(client, round_ - 1, state)
+            self.store.put(client, state.sent - 1, state)
 
     def _receive(self, round_: int, order: Order) -> Arrived:
-        client, messages = order
+        client, (anew, version, messages) = order.client, opening(order.messages)
+        if version is not None:
+            self.store.undo(client, version)
         state = self.store.before(client, round_)
-        if restarts(messages):
+        if version is not None and state.sent != version:
+            raise StaleMemoryError(f"client {client}: version {version} of its memories is not here, but {state.sent}")
+        if anew:
             # What the task keeps is no end of any link.
-            state, messages = ClientState(task=state.task), messages[1:]
+            state = ClientState(task=state.task)
         x, state = self.receiver.read(client, state, self._listen(messages))
         return Arrived(client, x, state)
+
+    def _failed(self, round_: int, arrived: Arrived, error: BaseException, seconds: float) -> Reply:
+        """The answer of a client that has no update; its memories stay what they were."""
+        line, trace = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
+        message = Message(Kind.FAILED, self.workshop.run, round_, arrived.client, arrived.state.sent, b"")
+        return Reply(arrived.client, message.pack(), seconds, 0.0, None, Verdict(line, trace))
 
     def _listen(self, messages: Sequence[bytes | memoryview]) -> Sequence[bytes | memoryview]:
         """Take out and read what came beside the model."""
@@ -241,28 +174,50 @@ class Worker:
                 sent |= zip(some, self.workshop.uplink.send_rows(x, memory, Key.stack(streams)), strict=True)
         return [sent[place] for place in range(len(arrived))]
 
-    def _reply(self, round_: int, arrived: Arrived, update: Update, sent: Sent) -> tuple[bytes, Sizes | None]:
+    def _reply(self, round_: int, arrived: Arrived, update: Update, sent: Sent, beside: bytes) -> _Told:
         """The message as it leaves, and the client's state after it into the store."""
         client, _, state = arrived
         samples, run = len(self.workshop.parts[client]), self.workshop.run
-        beside = b"" if update.beside is None else vectors.pack(update.beside.cpu())
         message = Message(Kind.REPLY, run, round_, client, state.sent, b"", samples, update.numbers, beside)
-        told = self._delivered(message.pack(sent.pieces), state)
-        memory, kept = (None if vector is None else vector.cpu() for vector in (sent.memory, update.kept))
-        self.store.put(client, round_, replace(state, uplink=memory, sent=round_ + 1, task=kept))
+        told = self._delivered(message.pack(sent.pieces), round_, client, state)
+        if told.verdict is None or not told.verdict.refused:
+            memory, kept = (None if vector is None else vector.cpu() for vector in (sent.memory, update.kept))
+            self.store.put(client, round_, replace(state, uplink=memory, sent=round_ + 1, task=kept))
         return told
 
-    def _delivered(self, message: bytes, before: ClientState) -> tuple[bytes, Sizes | None]:
-        """The message as it leaves; where this worker adds, it is taken here and a receipt leaves."""
+    def _delivered(self, data: bytes, round_: int, client: int, before: ClientState) -> _Told:
+        """The message as it leaves; where this worker adds, it is taken here, if it counts, and a receipt leaves."""
         if self._adder is None:
-            return message, None
+            return _Told(data)
+        try:
+            arrived, remark = self._add(self._adder, data, round_, client, before)
+        except (WireError, RefusedError) as error:
+            nothing = Message(Kind.FAILED, self.workshop.run, round_, client, before.sent, b"")
+            return _Told(nothing.pack(), sizes_of(data), Verdict(str(error)))
+        receipt = replace(arrived, frame=b"", beside=b"").pack()
+        return _Told(receipt, arrived.split(), Verdict(remark=remark) if remark else None)
+
+    def _add(self, adder: Uplink, data: bytes, round_: int, client: int, before: ClientState) -> tuple[Message, str]:
+        """Add what a message carries, as the server would, and say what is to be said of it."""
+        shop = self.workshop
+        beside = shop.beside.up if shop.beside is not None else 0
+        samples = len(shop.parts[client])
+        expected = Expected(shop.run, round_, client, before.sent, samples, shop.numbers, beside)
+        arrived = expected.read(data)
         if self._partial is None:
-            self._partial = self._adder.nothing()
-        arrived = Message.unpack(message)
-        self._adder.add(self._partial, arrived, before.uplink if self._adder.link.remembers else None)
-        if arrived.beside and self.workshop.beside is not None:
-            self._partial.add_beside(vectors.unpack(arrived.beside, self.workshop.beside.up))
-        return replace(arrived, frame=b"", beside=b"").pack(), arrived.split()
+            self._partial = adder.nothing()
+        remark = adder.add(self._partial, arrived, before.uplink if adder.link.remembers else None, shop.gate)
+        if beside:
+            self._partial.add_beside(vectors.unpack(arrived.beside, beside))
+        return arrived, remark
+
+
+class _Told(NamedTuple):
+    """What leaves a worker of one client."""
+
+    data: bytes
+    sizes: Sizes | None = None
+    verdict: Verdict | None = None
 
 
 def _rows(vectors: Sequence[Tensor]) -> Tensor:

@@ -15,6 +15,8 @@ from fedkd.executors.executor import Executor, ExecutorChoice, Plan, Site
 if TYPE_CHECKING:
     from fedkd.records import Outcome
 
+_LONGEST = 366 * 24 * 3600
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -23,19 +25,17 @@ class Limits:
     Args:
         timeout: seconds for a round's replies.
         startup: seconds for nodes to appear.
-        quorum: share of a cohort, in (0, 1], without which a round fails.
     """
 
     timeout: float
     startup: float
-    quorum: float
 
     def __post_init__(self) -> None:
         for name, value in (("timeout", self.timeout), ("startup", self.startup)):
-            if not value > 0:
-                raise ConfigurationError(f"Flower: {name}={value:g} is not positive; choose seconds, {name} = 600")
-        if not 0 < self.quorum <= 1:
-            raise ConfigurationError(f"Flower: quorum={self.quorum:g} is outside (0, 1]; choose quorum = 0.5")
+            if not 0 < value <= _LONGEST:
+                raise ConfigurationError(
+                    f"Flower: {name}={value:g} is outside (0, {_LONGEST}] seconds; choose {name} = 600"
+                )
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,12 @@ class FlowerNodes(ExecutorChoice):
     """Clients are Flower's nodes, which keep their own memories.
 
     Args:
-        timeout: seconds for a round's replies; who is later is missing, and starts anew.
+        timeout: seconds for a round's replies; who is later is missing.
         startup: seconds for nodes to appear.
-        quorum: share of a cohort, in (0, 1], without which a round fails.
     """
 
     timeout: float
     startup: float
-    quorum: float
 
     volatile: ClassVar[bool] = True
 
@@ -62,12 +60,7 @@ class FlowerNodes(ExecutorChoice):
     @property
     def limits(self) -> Limits:
         """How long to wait, and for how many."""
-        return Limits(self.timeout, self.startup, self.quorum)
-
-    @property
-    def required(self) -> float:
-        """The quorum."""
-        return self.quorum
+        return Limits(self.timeout, self.startup)
 
     def start(self, site: Site) -> Executor:
         """Find the nodes, inside a ServerApp.

@@ -2,22 +2,26 @@
 
     memories = context.state;  x = H + Om;  train from x;  D_i = C_up(g_i - h_i);  context.state = memories after
 
-Every message is of a version. A node that does not hold the memory which a message changes says so (LOST), and is
-started anew in the next round: RESTART, then everything. What it answers is checked against the server's version, so
-an update from a state that Flower has lost, or kept for too long, never counts.
+Every message is of a version. Where the server does not count a node's update, or never got it, the next message says
+to which version the node goes back (UNDO); so a node keeps its memories and those before. One that does not hold the
+memory which a message changes says so (LOST), and is started anew in the next round: RESTART, then everything. What it
+answers is checked against the server's version, so an update from a state that Flower has lost, or kept for too long,
+never counts.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
 
 from flwr.app import Context, Message, MessageType, RecordDict
 
 from fedkd.algorithms import StaleMemoryError
 from fedkd.clients import ClientState, MemoryStore
+from fedkd.executors.orders import Order, Reply, lost, opening
 from fedkd.executors.placement import local_devices
-from fedkd.executors.worker import Order, Reply, Worker, lost, restarts
+from fedkd.executors.worker import Worker
 from fedkd.flower import envelope
 from fedkd.flower.memories import Keeper, Memories
 from fedkd.flower.start import Start, bench, take
@@ -74,15 +78,19 @@ def _trained(content: RecordDict, context: Context) -> RecordDict:
     except StaleMemoryError:
         return envelope.enclose([lost(envelope.number(content, "run"), round_, client)], {})
     seconds = {"seconds_train": reply.seconds_train, "seconds_link": reply.seconds_link}
-    return envelope.enclose([reply.data], {**seconds, "process": os.getpid()})
+    refused = {}
+    if reply.verdict is not None:
+        sys.stderr.write(reply.verdict.trace)
+        refused = {"refused": reply.verdict.refused}
+    return envelope.enclose([reply.data], {**seconds, **refused, "process": os.getpid()})
 
 
 def _run(start: Start, client: int, round_: int, messages: tuple[bytes, ...], context: Context) -> Reply:
     """One round on this node; its memories move on only when all has gone well."""
     place = bench(start, context, client, _device())
     keeper = Keeper(context.state, client, place.memories)
-    anew, learner = restarts(messages), place.workshop.learner
-    held = keeper.load(learner.vector.cpu(), learner.keeps)
+    (anew, version, rest), learner = opening(messages), place.workshop.learner
+    held = keeper.load(learner.vector.cpu(), learner.keeps, version)
     if held.client.sent > round_ and not (anew and held.client.task is None):
         # The same message again, or an old one: a second update would be another memory of one version.
         raise StaleMemoryError(f"client {client}: round {round_} is over, memories are of round {held.client.sent}")
@@ -91,7 +99,8 @@ def _run(start: Start, client: int, round_: int, messages: tuple[bytes, ...], co
     store, receiver = MemoryStore(), place.setup.algorithm.receiver()
     if round_ > 0:
         store.put(client, round_ - 1, held.client)
-    place.ear.hear(receiver, context.run_id, held.receiver, messages[anew:])
-    [reply] = Worker(place.workshop, receiver, store, None).run(round_, [Order(client, messages)])
-    keeper.save(Memories(store.before(client, round_ + 1), receiver.state))
+    place.ear.hear(receiver, context.run_id, held.receiver, messages[len(messages) - len(rest) :])
+    [reply] = Worker(place.workshop, receiver, store, None).run(round_, [Order(client, messages if anew else rest)])
+    if reply.verdict is None:
+        keeper.save(Memories(store.before(client, round_ + 1), receiver.state), held)
     return reply

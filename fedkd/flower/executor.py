@@ -14,10 +14,10 @@ from flwr.app import Message, MessageType, RecordDict
 from flwr.common.constant import ErrorCode
 
 from fedkd.admission import needed
-from fedkd.clients import ClientState
-from fedkd.executors.executor import ClientError, Exchange, Executor, Refresh, Site
+from fedkd.executors.executor import Carried, ClientError, Exchange, Executor, Refresh, Site
+from fedkd.executors.orders import Reply, Verdict
 from fedkd.executors.placement import Seat, local_devices
-from fedkd.executors.worker import Reply, Worker
+from fedkd.executors.worker import Worker
 from fedkd.flower import envelope
 from fedkd.flower.memories import forget_others
 from fedkd.flower.roll import PAUSE, Roll
@@ -89,11 +89,11 @@ class FlowerExecutor(Executor):
             self._judge = self._site.make_worker(next(iter(local_devices()), "cpu"))
         return self._judge.evaluate(model)
 
-    def commit(self, round_: int) -> Mapping[int, ClientState]:
+    def commit(self, rounds: tuple[int, ...], undone: Mapping[int, int]) -> Carried:
         """Nothing: memories are the nodes' own."""
-        return {}
+        return Carried()
 
-    def restore(self, round_: int, states: Mapping[int, ClientState]) -> None:
+    def restore(self, rounds: tuple[int, ...], carried: Carried) -> None:
         """Nothing: nodes of another run remember another run."""
 
     @property
@@ -122,7 +122,7 @@ class FlowerExecutor(Executor):
         return content
 
     def _enough(self, asked: int) -> int:
-        return needed(self._limits.quorum, asked)
+        return needed(self._site.quorum, asked)
 
     def _push_all(self, broadcast: Broadcast, nodes: Mapping[int, int], missing: dict[int, str]) -> dict[str, int]:
         """Send each client its messages of the round; the clients by the ids of the messages."""
@@ -175,7 +175,10 @@ def _reply(client: int, answer: Message) -> Reply:
     parts, notes = envelope.parts(answer.content, envelope.MESSAGES), envelope.notes(answer.content)
     if len(parts) != 1:
         raise WireError(f"answered with {len(parts)} messages, not with one")
-    return Reply(client, parts[0], _seconds(notes.get("seconds_train")), _seconds(notes.get("seconds_link")))
+    refused = notes.get("refused")
+    verdict = Verdict(refused) if isinstance(refused, str) else None
+    seconds = _seconds(notes.get("seconds_train")), _seconds(notes.get("seconds_link"))
+    return Reply(client, parts[0], *seconds, None, verdict)
 
 
 def _updates(data: bytes | memoryview) -> bool:

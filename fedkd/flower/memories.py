@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import torch
 from flwr.app import ConfigRecord, RecordDict
 
-from fedkd.algorithms.downlinks import ReceiverState
+from fedkd.algorithms.downlinks import ReceiverState, StaleMemoryError
 from fedkd.clients import ClientState
 from fedkd.flower import envelope
 from fedkd_compression import WireError
@@ -28,7 +28,7 @@ from fedkd_compression import WireError
 if TYPE_CHECKING:
     from torch import Tensor
 
-MEMORIES, ABOUT = "memories", "memories.about"
+MEMORIES, BEFORE, ABOUT = "memories", "memories.before", "memories.about"
 """Names of the records in a context's state."""
 MAGIC = b"fm2\n"
 _HEAD = struct.Struct("<4sIIIIBI")
@@ -56,35 +56,55 @@ class Keeper:
     client: int
     folder: Path | None
 
-    def load(self, like: Tensor, task: int) -> Memories:
+    def load(self, like: Tensor, task: int, version: int | None = None) -> Memories:
         """What is there; nothing where there is nothing, or nothing that can be read.
 
         Args:
             like: a vector [d] of the type and length of the links' memories.
             task: the length of what the task keeps, of the same type.
+            version: of the memories that are wanted; None for the newest.
+
+        Raises:
+            StaleMemoryError: the version is not here.
         """
+        found = Memories()
+        for record in (MEMORIES, BEFORE):
+            if (found := self._found(record, like, task)).client.sent == version or version is None:
+                return found
+        if version:
+            raise StaleMemoryError(f"client {self.client}: version {version} of its memories is not here")
+        return Memories()
+
+    def save(self, memories: Memories, before: Memories) -> None:
+        """Keep them, and those before, since the server may not have the update that lies between.
+
+        The model x is not kept, since every round brings it.
+        """
+        names = {MEMORIES: self._name(memories), BEFORE: self._name(before)}
+        if self.folder is None:
+            for record, held in ((MEMORIES, memories), (BEFORE, before)):
+                self.state[record] = envelope.arrays([b"".join(_pieces(self.client, held))])
+        else:
+            _replace(self.folder / names[MEMORIES], _pieces(self.client, memories), self.folder / names[BEFORE])
+        self.state[ABOUT] = ConfigRecord({**names})
+
+    def _found(self, record: str, like: Tensor, task: int) -> Memories:
         about = self.state.get(ABOUT)
-        if not isinstance(about, ConfigRecord):
+        if not isinstance(about, ConfigRecord) or record not in about:
             return Memories()
         try:
-            with self._opened(str(about["name"])) as file:
+            with self._opened(record, str(about[record])) as file:
                 return _read(file, self.client, like, task)
         except (WireError, OSError):
             return Memories()
 
-    def save(self, memories: Memories) -> None:
-        """Keep them; the model x is not kept, since every round brings it."""
-        name = f"{self.client:06d}/{memories.client.sent}"
-        if self.folder is None:
-            self.state[MEMORIES] = envelope.arrays([b"".join(_pieces(self.client, memories))])
-        else:
-            _replace(self.folder / name, _pieces(self.client, memories))
-        self.state[ABOUT] = ConfigRecord({"name": name})
+    def _name(self, memories: Memories) -> str:
+        return f"{self.client:06d}/{memories.client.sent}"
 
-    def _opened(self, name: str) -> BinaryIO:
+    def _opened(self, record: str, name: str) -> BinaryIO:
         if self.folder is not None:
             return (self.folder / name).open("rb")
-        return io.BytesIO(b"".join(envelope.parts(self.state, MEMORIES)))
+        return io.BytesIO(b"".join(envelope.parts(self.state, record)))
 
 
 def _pieces(client: int, memories: Memories) -> list[bytes | memoryview]:
@@ -134,7 +154,7 @@ def memories_of(folder: Path, run: int) -> Path:
 
 def forget(state: RecordDict) -> None:
     """Remove what a context's state says of memories: they are another job's."""
-    for name in (MEMORIES, ABOUT):
+    for name in (MEMORIES, BEFORE, ABOUT):
         state.pop(name, None)
 
 
@@ -144,13 +164,13 @@ def forget_others(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _replace(path: Path, pieces: Sequence[bytes | memoryview]) -> None:
-    """Write a client's file in one step, and remove those that it had before."""
+def _replace(path: Path, pieces: Sequence[bytes | memoryview], before: Path) -> None:
+    """Write a client's file in one step, and remove those that it had, but for the one before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
         file.writelines(pieces)
     temporary.replace(path)
     for old in path.parent.iterdir():
-        if old != path:
+        if old not in (path, before):
             old.unlink(missing_ok=True)

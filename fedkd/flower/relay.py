@@ -20,7 +20,7 @@ from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from fedkd.errors import ConfigurationError
+from fedkd.errors import ConfigurationError, StorageError
 from fedkd.executors.executor import ClientError
 from fedkd.executors.placement import Seat
 from fedkd.records.jsonl import of_line, to_line
@@ -99,7 +99,7 @@ def replay(said: Mapping[str, Any], recorder: Commentator) -> None:
     """Let a recorder hear what a line says.
 
     Raises:
-        ConfigurationError, ClientError, KeyboardInterrupt: what the ServerApp failed with.
+        ConfigurationError, StorageError, ClientError, KeyboardInterrupt: what the ServerApp failed with.
     """
     value = said["value"]
     match said["call"]:
@@ -122,6 +122,8 @@ def failure(error: BaseException) -> dict[str, str]:
     """What the launcher shall raise: the errors that it knows, else a ClientError with the traceback."""
     if isinstance(error, ConfigurationError):
         return {"kind": "configuration", "message": str(error), "trace": ""}
+    if isinstance(error, StorageError):
+        return {"kind": "storage", "message": str(error), "trace": ""}
     if isinstance(error, KeyboardInterrupt):
         return {"kind": "interrupt", "message": "", "trace": ""}
     if isinstance(error, ClientError):
@@ -134,6 +136,8 @@ def raised(said: Mapping[str, str]) -> BaseException:
     """The error that ``failure`` described."""
     if said["kind"] == "configuration":
         return ConfigurationError(said["message"])
+    if said["kind"] == "storage":
+        return StorageError(said["message"])
     if said["kind"] == "interrupt":
         return KeyboardInterrupt()
     return ClientError(said["message"], said["trace"])

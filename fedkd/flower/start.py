@@ -18,7 +18,7 @@ from fedkd.build import Setup, build
 from fedkd.configuration.settings import Settings
 from fedkd.errors import ConfigurationError
 from fedkd.executors import StartingOrder
-from fedkd.executors.worker import Workshop
+from fedkd.executors.workshop import Workshop
 from fedkd.flower import envelope
 from fedkd.flower.memories import forget, memories_of
 

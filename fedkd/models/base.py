@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from fedkd_compression.keys import Key
 
 
+WIDEST = 2**20
+"""Units of a layer, at most."""
+
+
 class Model(ABC):
     """Which network: a frozen dataclass of plain values, named in the configuration."""
 

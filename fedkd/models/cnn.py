@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from fedkd.data.bounds import at_least
+from fedkd.data.bounds import at_least, within
 from fedkd.errors import ConfigurationError
-from fedkd.models.base import Model, linear_dim
+from fedkd.models.base import WIDEST, Model, linear_dim
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class Cnn(Model):
     groups: int
 
     def __post_init__(self) -> None:
-        at_least(self, "hidden", 1)
+        within(self, "hidden", 1, WIDEST)
         at_least(self, "groups", 1)
-        if not self.channels or any(width < 1 or width % self.groups for width in self.channels):
+        within(self, "channels", 1, WIDEST)
+        if not self.channels or any(width % self.groups for width in self.channels):
             raise ConfigurationError(
                 f"Cnn: channels={list(self.channels)} are not multiples of groups={self.groups}; "
                 "choose one or more positive multiples"

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import torch
 
-from fedkd.errors import ConfigurationError
-from fedkd.models.base import Model, linear_dim
+from fedkd.data.bounds import within
+from fedkd.models.base import WIDEST, Model, linear_dim
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,7 @@ class Mlp(Model):
     hidden: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if any(width < 1 for width in self.hidden):
-            raise ConfigurationError(f"Mlp: hidden={list(self.hidden)} has a width below 1; choose widths >= 1")
+        within(self, "hidden", 1, WIDEST)
 
     def dim(self, shape: tuple[int, ...], classes: int) -> int:
         """Sum over the linear layers."""

@@ -7,10 +7,13 @@ from itertools import pairwise
 
 import torch
 
-from fedkd.data.bounds import at_least
+from fedkd.data.bounds import within
 from fedkd.errors import ConfigurationError
-from fedkd.models.base import Model, linear_dim
+from fedkd.models.base import WIDEST, Model, linear_dim
 from fedkd.models.cnn import head, image_shape
+
+_LARGEST = 256
+"""Side of a convolution, at most."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class PlainCnn(Model):
 
     Args:
         channels: output channels of each block; every block halves the image.
-        kernel: side of the convolutions, >= 1.
-        padding: zeros around every image, >= 0; (kernel - 1)/2 keeps its size.
+        kernel: side of the convolutions, in [1, 256].
+        padding: zeros around every image, in [0, kernel]; (kernel - 1)/2 keeps its size.
         hidden: width of the hidden linear layer, >= 1.
     """
 
@@ -38,13 +41,12 @@ class PlainCnn(Model):
     hidden: int
 
     def __post_init__(self) -> None:
-        at_least(self, "kernel", 1)
-        at_least(self, "padding", 0)
-        at_least(self, "hidden", 1)
-        if not self.channels or min(self.channels) < 1:
-            raise ConfigurationError(
-                f"PlainCnn: channels={list(self.channels)} are not one or more positive numbers; choose [32, 64]"
-            )
+        within(self, "kernel", 1, _LARGEST)
+        within(self, "padding", 0, self.kernel)
+        within(self, "channels", 1, WIDEST)
+        within(self, "hidden", 1, WIDEST)
+        if not self.channels:
+            raise ConfigurationError("PlainCnn: channels=[] has no block; choose channels = [32, 64]")
 
     def dim(self, shape: tuple[int, ...], classes: int) -> int:
         """Convolutions and two linear layers."""

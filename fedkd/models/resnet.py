@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from fedkd.data.bounds import at_least
+from fedkd.data.bounds import at_least, within
 from fedkd.errors import ConfigurationError
-from fedkd.models.base import Model, linear_dim
+from fedkd.models.base import WIDEST, Model, linear_dim
 from fedkd.models.cnn import image_shape
+
+_MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class ResNet(Model):
 
     Args:
         width: channels of the first stage, a multiple of groups.
-        blocks: residual blocks of each stage, >= 1.
+        blocks: residual blocks of each stage, in [1, 1000].
         groups: groups of the GroupNorm, >= 1.
     """
 
@@ -30,8 +32,9 @@ class ResNet(Model):
     groups: int
 
     def __post_init__(self) -> None:
-        for field in ("width", "blocks", "groups"):
-            at_least(self, field, 1)
+        within(self, "width", 1, WIDEST)
+        within(self, "blocks", 1, _MOST_BLOCKS)
+        at_least(self, "groups", 1)
         if self.width % self.groups:
             raise ConfigurationError(
                 f"ResNet: width={self.width} is not a multiple of groups={self.groups}; choose a multiple"

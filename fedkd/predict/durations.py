@@ -6,7 +6,9 @@ seconds = (a + b work) exp(residual of the client) factor of the worker,   work 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -129,6 +131,39 @@ class Durations:
     def regret(self) -> Regret:
         """What the predictions cost so far, beside the best fixed rule."""
         return self._log.total()
+
+    def keep(self) -> dict[str, Any]:
+        """All that was learned, as numbers and arrays; the regret is of one sitting."""
+        clients = [
+            (client, each.visits, each.log_seconds, each.work, each.last) for client, each in self._clients.items()
+        ]
+        workers = [(worker, each.clients, each.mean) for worker, each in self._workers.items()]
+        return {
+            "clients": np.array(clients, np.float64).reshape(-1, 5),
+            "workers": np.array(workers, np.float64).reshape(-1, 3),
+            "sample": np.array(self._sample, np.int64),
+            "draws": self._draws.bit_generator.state,
+            "line": (self._line.a, self._line.b),
+            "level": self._level,
+            "fits": (self._observed, self._next_fit),
+            "spread": (self._within, self._between, self._repeats),
+        }
+
+    @staticmethod
+    def resumed(kept: Mapping[str, Any]) -> Durations:
+        """With all that was learned before."""
+        found = Durations()
+        found._clients = {
+            int(client): _Client(int(visits), log_seconds, work, int(last))
+            for client, visits, log_seconds, work, last in kept["clients"].tolist()
+        }
+        found._workers = {int(worker): _Speed(int(seen), mean) for worker, seen, mean in kept["workers"].tolist()}
+        found._sample = kept["sample"].tolist()
+        found._draws.bit_generator.state = kept["draws"]
+        found._line, found._level = Line(*kept["line"]), kept["level"]
+        found._observed, found._next_fit = kept["fits"]
+        found._within, found._between, found._repeats = kept["spread"]
+        return found
 
     def _residual(self, client: int) -> float:
         known = self._clients.get(client)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedkd.records.comparison import compare, comparison_table
 from fedkd.records.console import Console
+from fedkd.records.failures import Failures
 from fedkd.records.history import History, histories
 from fedkd.records.jsonl import Jsonl, read_reports
 from fedkd.records.manifest import Manifest, read_manifest
@@ -15,6 +16,7 @@ from fedkd.records.timeline import Timeline
 __all__ = [
     "Commentator",
     "Console",
+    "Failures",
     "History",
     "Jsonl",
     "Manifest",

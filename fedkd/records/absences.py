@@ -16,6 +16,10 @@ def lines(report: RoundReport) -> Iterator[str]:
     rest = f"; and {len(told) - NAMED} more" if len(told) > NAMED else ""
     if told:
         yield f"round {report.round + 1}: missing {'; '.join(told[:NAMED])}{rest}"
+    odd = [f"client {client}: {what}" for client, what in report.remarks.items()]
+    rest = f"; and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
+    if odd:
+        yield f"round {report.round + 1}: {'; '.join(odd[:NAMED])}{rest}"
     if report.restarted:
         yield f"round {report.round + 1}: clients started anew: {clients(report.restarted)}"
 

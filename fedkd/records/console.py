@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from fedkd.durable import explained
 from fedkd.errors import ConfigurationError
 from fedkd.records import absences
 from fedkd.records.jsonl import read_reports
-from fedkd.records.progress import LiveProgress, PlainProgress, Progress, Standing
+from fedkd.records.progress import OUTPUT, LiveProgress, PlainProgress, Progress, Standing
 from fedkd.records.report import Commentator, Outcome, RoundReport, RunInfo
 from fedkd.records.summary import summarise
 from fedkd.records.summary_table import summary_table
@@ -51,7 +52,8 @@ class Console(Commentator):
     def show(self, thing: RenderableType) -> None:
         """Print something that rich can render, such as a table of runs; nothing when quiet."""
         if not self._quiet:
-            open_console(self._live).print(thing)
+            with explained(OUTPUT):
+                open_console(self._live).print(thing)
 
     def show_workers(self, seats: Sequence[Seat]) -> None:
         """Say where the workers run, if there are several."""

@@ -33,6 +33,10 @@ class Jsonl(Recorder):
         """Append a line; before the first one, drop lines that this run replaces."""
         self._lines.write(report.round, to_line(report))
 
+    def commit(self) -> None:
+        """Wait until all lines are on the disk."""
+        self._lines.sync()
+
     def finish(self, outcome: Outcome) -> None:
         """Close the file."""
         self._lines.close()
@@ -48,9 +52,9 @@ def read_reports(folder: Path) -> list[RoundReport]:
 
 
 def to_line(report: RoundReport) -> str:
-    """One line of JSON, without placements; numbers that are not finite, which JSON does not have, become null."""
-    values = dataclasses.asdict(dataclasses.replace(report, placements=()))
-    del values["placements"]
+    """One line of JSON, without placements and traces; numbers that JSON does not have, not finite, become null."""
+    values = dataclasses.asdict(dataclasses.replace(report, placements=(), traces={}))
+    del values["placements"], values["traces"]
     for name in ("metrics", "diagnostics"):
         values[name] = {key: _finite(value) for key, value in values[name].items()}
     return json.dumps(values, allow_nan=False)
@@ -62,6 +66,7 @@ def of_line(line: str) -> RoundReport:
     changed = {
         "cohort": tuple(values["cohort"]),
         "missing": {int(client): why for client, why in values["missing"].items()},
+        "remarks": {int(client): what for client, what in values["remarks"].items()},
         "restarted": tuple(values["restarted"]),
         "metrics": _numbers(values["metrics"]),
         "diagnostics": _numbers(values["diagnostics"]),

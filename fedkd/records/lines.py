@@ -2,44 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable
+from io import SEEK_END, FileIO
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
-from fedkd.durable import replace_text
+from fedkd.durable import explained, replace_text
 from fedkd.errors import ConfigurationError
 
 T = TypeVar("T")
 
 
 class RoundLines:
-    """Appends a line after every round, and flushes it; every line is an object with a ``round``.
+    """Appends a line after every round, as a whole or not at all; every line is an object with a ``round``.
 
-    A resumed run drops the lines from its first round on: they are of rounds that happen again.
+    A resumed run drops the lines from its first round on: they are of rounds that happen again. What the system refuses
+    is a StorageError.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
 
     def touch(self) -> None:
         """Make sure that there is a file."""
-        self._path.touch()
+        with explained(self._path):
+            self._path.touch()
 
     def write(self, round_: int, line: str) -> None:
         """Append a line; before the first one, drop lines that this run replaces."""
         if self._file is None:
             _keep_before(self._path, round_)
-            self._file = self._path.open("a", encoding="utf-8")
-        self._file.write(line + "\n")
-        self._file.flush()
+            with explained(self._path):
+                self._file = self._path.open("ab", buffering=0)
+        with explained(self._path):
+            _append(self._file, f"{line}\n".encode())
+
+    def sync(self) -> None:
+        """Wait until all lines are on the disk."""
+        if self._file is not None:
+            with explained(self._path):
+                os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _append(file: FileIO, data: bytes) -> None:
+    """All of it or, on a full disk, nothing."""
+    size, rest = file.seek(0, SEEK_END), memoryview(data)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except BaseException:
+        with contextlib.suppress(OSError):
+            file.truncate(size)
+        raise
 
 
 def read_lines(path: Path, read: Callable[[str], T]) -> list[T]:

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from fedkd.changes import traced
 from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
 from fedkd.records.report import Outcome, Recorder, RoundReport, RunInfo
@@ -28,15 +29,20 @@ class Manifest(Recorder):
         self._content: dict[str, object] = {}
 
     def start(self, info: RunInfo) -> None:
-        """Write what is known before the first round; a resumed run keeps its first start."""
+        """Write what is known before the first round; a resumed run keeps its first start.
+
+        Of every resumption there is an entry: when, from which round on, and what was changed for the rest of the run.
+        """
         self._path = info.folder / MANIFEST
         now = _now()
         self._content = {**describe(info), "environment": environment(), "started": now, "resumed": []}
-        self._content |= {"ended": None, "reason": "running", "rounds_done": 0, "model_sha256": "", "message": ""}
+        self._content |= {"ended": None, "reason": "running", "rounds_done": 0, "model_sha256": "", "message": "", "code": None}
         if self._path.is_file():
             before = read_manifest(info.folder)
             kept = {"started": before["started"], "rounds_done": before["rounds_done"]}
-            self._content |= {**kept, "resumed": [*before["resumed"], now]}
+            changed = {key: list(pair) for key, pair in traced(before["configuration"], info.configuration).items()}
+            entry = {"at": now, "round": info.begins, "changed": changed}
+            self._content |= {**kept, "resumed": [*before["resumed"], entry]}
         self._write()
         replace_text(info.folder / CONFIG, _yaml(info.configuration))
 
@@ -52,6 +58,7 @@ class Manifest(Recorder):
             "seconds": outcome.seconds,
             "model_sha256": outcome.model_sha256,
             "message": outcome.message,
+            "code": outcome.code,
         }
         self._write()
 

@@ -6,8 +6,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedkd.durable import explained
 from fedkd.records.report import RoundReport, RunInfo
 from fedkd.records.summary import curve, headline
 from fedkd.records.units import readable_bits, readable_metric, readable_seconds
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 LINES = 50
 """About how many lines a run may fill where they stay."""
+OUTPUT = Path("standard output")
+"""What an error calls it."""
 ROOMY = 96
 """Columns of a terminal in which all numbers fit beside the bar."""
 RECENT = 10
@@ -174,4 +178,5 @@ def left(standing: Standing) -> str:
 
 
 def _print(console: rich.console.Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    with explained(OUTPUT):
+        console.print(text, highlight=False, markup=False, soft_wrap=True)

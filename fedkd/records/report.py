@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -42,6 +42,7 @@ class RoundReport:
         round: counted from 0; ``metrics`` are those of the model after this round.
         cohort: clients that were asked.
         missing: those of them whose update did not count, and why.
+        remarks: what else was odd about a client's replies: clipped, sent again, not asked for.
         restarted: those that were told to start anew, with the whole model: nobody knew what they still held.
         bytes_up: whole messages from clients.
         bytes_down_broadcast: whole messages sent once to everyone.
@@ -50,16 +51,19 @@ class RoundReport:
         bytes_side: those in side information, such as scales.
         bytes_body: those in coded values.
         seconds: wall time of the round, without evaluation.
+        virtual_seconds: how long the round takes on the clients' own devices and links, as ``latency`` has them.
         seconds_train: training time, summed over clients.
         seconds_link: compression and decompression time on clients, summed over clients.
         metrics: the server's model on held-out samples; empty when this round was not evaluated.
         diagnostics: what clients report, averaged over the cohort.
         placements: which worker trained which client, and when.
+        traces: where clients failed, in the lines of a traceback.
     """
 
     round: int
     cohort: tuple[int, ...]
     missing: dict[int, str]
+    remarks: dict[int, str]
     restarted: tuple[int, ...]
     bytes_up: int
     bytes_down_broadcast: int
@@ -68,11 +72,13 @@ class RoundReport:
     bytes_side: int
     bytes_body: int
     seconds: float
+    virtual_seconds: float
     seconds_train: float
     seconds_link: float
     metrics: dict[str, float]
     diagnostics: dict[str, float]
     placements: tuple[Placement, ...] = ()
+    traces: dict[int, str] = field(default_factory=dict)
 
     @property
     def bytes_down(self) -> int:
@@ -97,6 +103,7 @@ class RunInfo:
         label_counts: samples by client and class, [clients][classes]; empty for regression.
         facts: what the manifest says beside the configuration: sha256 of data and partition, seed, threads, teacher,
             seats of the workers.
+        begins: the first round that is to come; above 0 for a run that is resumed.
     """
 
     name: str
@@ -110,6 +117,7 @@ class RunInfo:
     configuration: dict[str, object]
     label_counts: list[list[int]]
     facts: dict[str, object]
+    begins: int = 0
 
     @property
     def uncompressed_bytes(self) -> int:
@@ -127,6 +135,7 @@ class Outcome:
         model_sha256: of the final model's bytes.
         message: one line for the user; empty when there is nothing to say.
         trace: lines of a traceback, where a client failed.
+        code: with which a command ends, where the reason alone does not say it.
     """
 
     reason: Reason
@@ -135,6 +144,7 @@ class Outcome:
     model_sha256: str
     message: str
     trace: str = ""
+    code: int | None = None
 
 
 class Recorder(ABC):
@@ -147,6 +157,10 @@ class Recorder(ABC):
     @abstractmethod
     def record(self, report: RoundReport) -> None:
         """A round is done."""
+
+    def commit(self) -> None:
+        """A checkpoint follows: what was recorded must not be lost."""
+        return
 
     @abstractmethod
     def finish(self, outcome: Outcome) -> None:

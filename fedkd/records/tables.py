@@ -136,7 +136,7 @@ def provenance(run: History) -> Table:
         "message": manifest["message"],
         "seed": facts.get("seed", ""),
         "started": manifest["started"],
-        "resumed": ", ".join(manifest["resumed"]),
+        "resumed": "; ".join(map(resumption, manifest["resumed"])),
         "ended": manifest["ended"],
         "final model, sha256": manifest["model_sha256"],
         "data, sha256": facts.get("data_sha256", ""),
@@ -150,6 +150,17 @@ def provenance(run: History) -> Table:
         "platform": f"{place['platform']}, {place['processors']} processors, {facts.get('threads', DASH)} threads",
     }
     return Table(("", ""), tuple((name, str(value)) for name, value in rows.items() if value not in ("", None)))
+
+
+def resumption(entry: Mapping[str, Any]) -> str:
+    """When a run was resumed, from which round on, counted from 1, and what was changed.
+
+    Example:
+        >>> resumption({"at": "2026-01-01", "round": 4, "changed": {"solver.learning_rate": [0.1, 0.05]}})
+        '2026-01-01 from round 5: solver.learning_rate 0.1 -> 0.05'
+    """
+    changes = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in entry["changed"].items())
+    return f"{entry['at']} from round {entry['round'] + 1}{f': {changes}' if changes else ''}"
 
 
 def seats(workers: Sequence[Mapping[str, Any]]) -> str:
@@ -181,6 +192,7 @@ def missing_clients(reports: Sequence[RoundReport]) -> Table | None:
     for report in reports:
         round_ = str(report.round + 1)
         rows += [(round_, str(client), why, "") for client, why in report.missing.items()]
+        rows += [(round_, str(client), what, "") for client, what in report.remarks.items()]
         if report.restarted:
             sent = f"{report.bytes_down_unicast:,}"
             rows.append((round_, absences.clients(report.restarted), "started anew", sent))

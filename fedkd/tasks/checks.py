@@ -37,6 +37,13 @@ def require_at_least(owner: str, name: str, value: int, least: int) -> None:
         raise ConfigurationError(f"{owner}: {name}={value} is below {least}; choose {name} >= {least}")
 
 
+def require_within(owner: str, name: str, value: int, least: int, most: int) -> None:
+    """Refuse a count outside [least, most]."""
+    require_at_least(owner, name, value, least)
+    if value > most:
+        raise ConfigurationError(f"{owner}: {name}={value} exceeds {most}; choose {name} <= {most}")
+
+
 def require_choice(owner: str, name: str, value: str, choices: tuple[str, ...]) -> None:
     """Refuse a word that is not one of the choices."""
     if value not in choices:

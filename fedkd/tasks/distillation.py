@@ -12,7 +12,7 @@ from fedkd.tasks.base import Batch, Task
 from fedkd.tasks.checks import require_below_one, require_choice, require_fraction, require_positive
 from fedkd.tasks.classification import evaluate
 from fedkd.tasks.diagnostics import given
-from fedkd.tasks.schedules import Schedule, require_scheduled, values_at
+from fedkd.tasks.schedules import Schedule, require_first, require_scheduled, values_at
 from fedkd.tasks.targets import Center, distillation_loss, smoothed_labels, target
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Distillation(Task):
         require_below_one("Distillation", "label_smoothing", self.label_smoothing)
         require_scheduled("Distillation", self.schedules, SCHEDULED)
         # Bounds are intervals: where the first value and the last keep them, all between do.
-        self.at(0)
+        require_first(self)
 
     def at(self, round_: int) -> Self:
         """The task of a round, without schedules."""

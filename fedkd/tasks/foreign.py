@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from fedkd.data import Dataset, Source, Split
+from fedkd.data.bounds import within
 from fedkd.errors import ConfigurationError
 from fedkd.tasks.seeded import seeded
 
@@ -83,6 +84,9 @@ class ForeignData(Source):
 
     code: Foreign
     clients: int
+
+    def __post_init__(self) -> None:
+        within(self, "clients", 1, 10**8)
 
     def load(self, key: Key) -> Dataset:
         """Count the samples.

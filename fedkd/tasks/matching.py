@@ -13,7 +13,7 @@ from fedkd.tasks.checks import require_below_one, require_not_negative
 from fedkd.tasks.classification import evaluate
 from fedkd.tasks.diagnostics import given
 from fedkd.tasks.losses.distance import Distance
-from fedkd.tasks.schedules import Schedule, require_scheduled, values_at
+from fedkd.tasks.schedules import Schedule, require_first, require_scheduled, values_at
 from fedkd.tasks.targets import smoothed_labels
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Matching(Task):
         require_below_one("Matching", "label_smoothing", self.label_smoothing)
         require_scheduled("Matching", self.schedules, [*SCHEDULED, *(field.name for field in fields(self.distance))])
         # Bounds are intervals: where the first value and the last keep them, all between do.
-        self.at(0)
+        require_first(self)
 
     @property
     def separable(self) -> bool:

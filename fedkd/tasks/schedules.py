@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from fedkd.errors import ConfigurationError
 from fedkd.tasks.checks import require_at_least
@@ -65,3 +65,15 @@ def require_scheduled(owner: str, schedules: Mapping[str, Schedule], names: Sequ
     for name in schedules:
         if name not in names:
             raise ConfigurationError(f"{owner}: schedules.{name} is unknown; choose among {', '.join(names)}")
+
+
+class _Scheduled(Protocol):
+    def at(self, round_: int) -> object: ...
+
+
+def require_first(task: _Scheduled) -> None:
+    """Refuse first values that the task itself could not have."""
+    try:
+        task.at(0)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"first value of a schedule: {error}") from None

@@ -84,6 +84,8 @@ class Adam(Solver):
         for name, value in (("beta1", self.beta1), ("beta2", self.beta2)):
             if not 0 <= value < 1:
                 raise ConfigurationError(f"Adam: {name}={value:g} is outside [0, 1); choose {name} = 0.9")
+        if not 0 < self.epsilon < math.inf:
+            raise ConfigurationError(f"Adam: epsilon={self.epsilon:g} is not positive; choose epsilon = 1e-8")
         _check_weights("Adam", weight_decay=self.weight_decay, proximal=self.proximal)
 
     def start(self, flat: Flat) -> Descent:

@@ -38,7 +38,7 @@ def returning(name, gap):
         broadcast, state = algorithm.broadcast(state, cohort)
         held = state
         replies = [Message.unpack(reply.data) for reply in executor.exchange(broadcast, tuple).replies]
-        state = algorithm.aggregate(state, replies)
+        state = algorithm.aggregate(state, algorithm.collect(state, replies))
     return broadcast, held, executor.workers[0]
 
 

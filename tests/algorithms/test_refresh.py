@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from fedkd.clients import Bernoulli, ClientState, FixedCohort, Participation
 from fedkd.executors import InProcess
 from fedkd.keys import key
 from fedkd.messages import Broadcast
-from tests.equivalence.quadratic import CLIENTS, ROWS, RUN, SEED, federation
+from tests.equivalence.quadratic import CLIENTS, ROWS, SEED, federation
 from tests.equivalence.test_memories import case_of
 
 ROUNDS = 8
@@ -36,8 +37,8 @@ def rounds(name: str, start: str, participation: Participation) -> Iterator[Told
         store = executor.workers[0].store
         states = {client: store.before(client, round_) for client in cohort}
         yield broadcast, late, algorithm.receiver(), states
-        replies = admit(executor.exchange(broadcast, tuple), broadcast, RUN, state.uplink.taken).updates
-        state = algorithm.aggregate(state, replies)
+        replies = admit(executor.exchange(broadcast, tuple), broadcast, partial(whole.expected, state)).updates
+        state = algorithm.aggregate(state, algorithm.collect(state, replies))
 
 
 def same(a: object, b: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -12,14 +13,15 @@ from torch import Tensor
 
 from fedkd.admission import admit
 from fedkd.algorithms import Algorithm, Partial, ServerState, Uplink
+from fedkd.algorithms.gate import OPEN
 from fedkd.clients import FixedCohort
 from fedkd.executors import InProcess
 from fedkd.federation import run
 from fedkd.links import Link, Shift
 from fedkd.messages import Message
-from fedkd_compression import Identity, OperatorError, WireError, compress
+from fedkd_compression import Identity, WireError, compress
 from fedkd_compression.keys import Key
-from tests.equivalence.quadratic import CLIENTS, DIM, DITHER, RUN, Case, federation
+from tests.equivalence.quadratic import CLIENTS, DIM, DITHER, Case, federation
 
 ROUNDS = 6
 KINDS = [(estimator, start) for estimator in ("PP1", "PP2") for start in ("zero", "first")]
@@ -44,9 +46,9 @@ def rounds(case: Case) -> Iterator[Round]:
         broadcast, state = algorithm.broadcast(state, cohort)
         store = executor.workers[0].store
         memories = {client: store.before(client, round_).uplink for client in cohort}
-        replies = admit(executor.exchange(broadcast, tuple), broadcast, RUN, state.uplink.taken).updates
+        replies = admit(executor.exchange(broadcast, tuple), broadcast, partial(whole.expected, state)).updates
         yield algorithm, state, replies, memories
-        state = algorithm.aggregate(state, replies)
+        state = algorithm.aggregate(state, algorithm.collect(state, replies))
 
 
 def spread(uplink: Uplink, replies: Sequence[Message], memories: dict[int, Tensor | None], seed: int) -> Partial:
@@ -54,7 +56,7 @@ def spread(uplink: Uplink, replies: Sequence[Message], memories: dict[int, Tenso
     chance = random.Random(seed)  # noqa: S311
     workers = [uplink.nothing() for _ in range(chance.randint(1, 3))]
     for reply in chance.sample(replies, len(replies)):
-        uplink.add(chance.choice(workers), reply, memories[reply.client])
+        uplink.add(chance.choice(workers), reply, memories[reply.client], OPEN)
     merged, *others = [Partial.unpack(worker.pack(), DIM) for worker in chance.sample(workers, len(workers))]
     for other in others:
         merged.merge(other)
@@ -64,11 +66,11 @@ def spread(uplink: Uplink, replies: Sequence[Message], memories: dict[int, Tenso
 @pytest.mark.parametrize(("estimator", "start"), KINDS)
 def test_any_split_over_workers_in_any_order_gives_the_same_bits(estimator: str, start: str) -> None:
     for algorithm, state, replies, memories in rounds(case_of(estimator, start)):
-        alone = algorithm.aggregate(state, replies)
+        alone = algorithm.aggregate(state, algorithm.collect(state, replies))
         receipts = [replace(reply, frame=b"") for reply in replies]
         for seed in range(6):
-            partial = spread(algorithm.uplink, replies, memories, seed)
-            after = algorithm.aggregate(state, receipts, partial)
+            added = spread(algorithm.uplink, replies, memories, seed)
+            after = algorithm.aggregate(state, algorithm.collect(state, receipts, added))
             assert torch.equal(after.model, alone.model)
             assert after.uplink.taken == alone.uplink.taken
             if estimator == "PP2":
@@ -89,13 +91,15 @@ def test_a_run_whose_workers_add_is_the_run_whose_server_adds(estimator: str, st
 
 
 @pytest.mark.parametrize("estimator", ["PP1", "PP2"])
-def test_update_that_is_too_large_names_its_client(estimator: str) -> None:
+def test_update_that_is_too_large_to_be_added_is_refused(estimator: str) -> None:
     whole, model = federation(Case("diana", estimator=estimator, uplink=Link(Identity(), Shift(0.4, "zero"))))
     frames, _ = compress(Identity(), torch.full((1, DIM), 1e30, dtype=torch.float64), Key.of(0))
     (reply,) = next(rounds(Case("diana")))[2][:1]
     state, algorithm = whole.algorithm.start(model), whole.algorithm
-    with pytest.raises(OperatorError, match=rf"^client {reply.client}, round 0: ExactSum: a term of 1e\+30 exceeds"):
-        algorithm.aggregate(state, [replace(reply, frame=frames[0])])
+    collected = algorithm.collect(state, [replace(reply, frame=frames[0])])
+    why = "a value of 1e+30 exceeds 4.295e+09; scale down, or the training diverged"
+    assert (collected.refused, collected.replies) == ({reply.client: why}, [])
+    assert collected.uplink.own == collected.uplink.taken == {}
 
 
 @pytest.mark.parametrize("parts", [0, 4])

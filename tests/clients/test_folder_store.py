@@ -13,14 +13,14 @@ import torch
 
 from fedkd.clients.folder_store import FolderStore
 from fedkd.clients.store import ClientState
-from fedkd.errors import ConfigurationError
+from fedkd.errors import ConfigurationError, StorageError
 
 PAGE = 4096
 
 
 def store(folder: Path, dim: int = 5, committed: int = 0) -> FolderStore:
     kept = FolderStore(folder, dim, torch.float32)
-    kept.commit(committed)
+    kept.commit([committed], {})
     return kept
 
 
@@ -96,7 +96,7 @@ def test_a_checkpoint_every_round_needs_two_slots(tmp_path: Path) -> None:
     dim, kept = PAGE, store(tmp_path, PAGE)
     for round_ in range(5):
         kept.put(0, round_, filled(round_, dim))
-        kept.commit(round_ + 1)
+        kept.commit([round_ + 1], {})
     slot = 2 * 4 * dim
     assert (tmp_path / "000000.states").stat().st_size < PAGE + 2 * slot
 
@@ -115,10 +115,10 @@ def test_commit_syncs_what_was_touched_even_where_the_file_was_closed(
     for client in range(0, 100 * 64, 64):
         kept.put(client, 0, ClientState(sent=1))
     assert not synced
-    kept.commit(1)
+    kept.commit([1], {})
     assert sorted(synced) == sorted(tmp_path.glob("*.states"))
     kept.before(1, 1)
-    kept.commit(2)
+    kept.commit([2], {})
     assert len(synced) == 100
 
 
@@ -141,7 +141,9 @@ def test_a_write_that_the_system_refuses_is_one_line_and_leaves_the_old_state(tm
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (12 * dim, limits[1]))
     try:
-        with pytest.raises(ConfigurationError, match=rf"^client states in {tmp_path}: File too large; make room.*$"):
+        with pytest.raises(
+            StorageError, match=rf"^{tmp_path}: cannot be written \(File too large\); raise the limit.*$"
+        ):
             kept.put(0, 1, filled(2, dim))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -214,8 +216,8 @@ def test_a_folder_of_other_vectors_is_refused(dim: int, dtype: torch.dtype, said
 
 
 def test_an_older_layout_and_another_task_are_refused_in_one_line(tmp_path: Path) -> None:
-    for found, said in (('"version": 2', "version=2, .* version=3"), ('"task": 7', "task=7, .* task=0")):
-        (tmp_path / "layout.json").write_text(f'{{"version": 3, "dim": 5, "dtype": "torch.float32", {found}}}')
+    for found, said in (('"version": 2', "version=2, .* version=4"), ('"task": 7', "task=7, .* task=0")):
+        (tmp_path / "layout.json").write_text(f'{{"version": 4, "dim": 5, "dtype": "torch.float32", {found}}}')
         with pytest.raises(ConfigurationError, match=rf"^client states in .* have {said}; [^\n]*$"):
             store(tmp_path)
 
@@ -229,7 +231,7 @@ def test_a_damaged_layout_is_one_line(text: str, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match=r"^client states in .*: Not a directory; .*$"):
+    with pytest.raises(StorageError, match=r"/states: cannot be written \(Not a directory\); move away .*$"):
         store(tmp_path / "file" / "states")
 
 
@@ -251,7 +253,7 @@ def test_processes_that_begin_together_share_a_file(tmp_path: Path) -> None:
             for client in range(worker, 12, workers):
                 assert kept.before(client, round_).sent == (100 * client + round_ - 1 if round_ else 0)
                 kept.put(client, round_, filled(100 * client + round_))
-        kept.commit(20)
+        kept.commit([20], {})
 
     processes = [context.Process(target=work, args=(worker,)) for worker in range(workers)]
     for process in processes:
@@ -277,7 +279,7 @@ def test_a_writer_that_is_killed_leaves_the_old_state_or_the_new_one(tmp_path: P
                 kept.put(5, round_, ClientState(torch.full((dim,), float(sign * round_)), round_))
             done.value = round_
             if round_ % 7 == 0:
-                kept.commit(round_ + 1)
+                kept.commit([round_ + 1], {})
                 committed.value = round_ + 1
 
     for kill in range(20):

@@ -21,20 +21,22 @@ from fedkd.clients.stores import Store, needed
 CLIENTS, DIM, TASK = (0, 1, 63, 64), 3, 5
 
 Saved = list[tuple[int, ClientState]]
-Begin = Callable[[Path, int, Saved], Store]
+Begin = Callable[[Path, list[int], Saved], Store]
+KEPT = 2
+"""Checkpoints."""
 
 
-def begin_memory(folder: Path, committed: int, saved: Saved) -> Store:
+def begin_memory(folder: Path, committed: list[int], saved: Saved) -> Store:
     store = MemoryStore()
     for client, state in saved:
-        store.put(client, committed - 1, state)
-    store.commit(committed)
+        store.put(client, committed[-1] - 1, state)
+    store.commit(committed, {})
     return store
 
 
-def begin_folder(folder: Path, committed: int, saved: Saved) -> Store:
-    store = FolderStore(folder, DIM, torch.float32, TASK)
-    store.commit(committed)
+def begin_folder(folder: Path, committed: list[int], saved: Saved) -> Store:
+    store = FolderStore(folder, DIM, torch.float32, TASK, KEPT)
+    store.commit(committed, {})
     return store
 
 
@@ -43,7 +45,7 @@ BEGINS = pytest.mark.parametrize("begin", [begin_memory, begin_folder])
 
 @pytest.fixture(params=[begin_memory, begin_folder])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    store = request.param(tmp_path, 0, [])
+    store = request.param(tmp_path, [0], [])
     yield store
     store.close()
 
@@ -71,48 +73,80 @@ class Run:
 
     def __init__(self, begin: Begin, folder: Path, cohorts: list[list[int]]) -> None:
         self.begin, self.folder, self.cohorts = begin, folder, cohorts
-        self.round = self.committed = self.number = 0
-        self.saved: Saved = []
+        self.round = self.number = 0
+        self.committed = [0]
+        self.saved: dict[int, Saved] = {0: []}
+        self.behind: dict[int, int] = {}
         self.known: dict[int, dict[int, ClientState]] = {client: {} for client in CLIENTS}
-        self.store = begin(folder, 0, [])
+        self.store = begin(folder, [0], [])
 
     def part_of_round(self, share: int) -> None:
         """Run some of the round's clients: always the same ones in the same order, with another outcome each time."""
         self.check()
         for client in self.cohorts[self.round % len(self.cohorts)][:share]:
             self.number += 1
+            if client in self.behind:
+                self.hear(client)
             new = state(self.number, bool(self.number % 3), not self.number % 4)
             self.store.put(client, self.round, new)
             self.known[client][self.round] = new
             assert same(self.store.before(client, self.round + 1), new)
         self.check()
 
+    def refuse(self) -> None:
+        """The update of a client that was just trained does not count; the store hears of it later."""
+        trained = [client for client, known in self.known.items() if self.round in known and client not in self.behind]
+        for client in trained[:1]:
+            self.behind[client] = self.round
+
+    def hear(self, client: int) -> None:
+        """Before it is trained again."""
+        round_ = self.behind.pop(client)
+        self.store.undo(client, round_)
+        self.known[client] = {past: old for past, old in self.known[client].items() if past < round_}
+        assert same(self.store.before(client, self.round), self.wanted(client, self.round))
+
+    def wanted(self, client: int, round_: int) -> ClientState:
+        """The newest state from a round before that counts."""
+        known = self.known[client]
+        newest = max((past for past in known if past < min(round_, self.behind.get(client, round_))), default=None)
+        return ClientState() if newest is None else known[newest]
+
     def check(self) -> None:
-        """Everybody's state before this round, and before the last checkpoint, can be read."""
-        for client, known in self.known.items():
-            for round_ in (self.round, self.committed):
-                newest = max((past for past in known if past < round_), default=None)
-                want = ClientState() if newest is None else known[newest]
-                assert same(self.store.before(client, round_), want), (client, round_)
+        """Everybody's state before this round, and before each checkpoint, can be read."""
+        files = isinstance(self.store, FolderStore)
+        for client in self.known:
+            # Memory keeps what the newest checkpoint needs: the older ones carry their own.
+            for round_ in (self.round, *(self.committed if files else self.committed[-1:])):
+                before = min(round_, self.behind.get(client, round_))
+                assert same(self.store.before(client, before), self.wanted(client, round_)), (client, round_)
 
     def commit(self) -> None:
-        self.store.commit(self.round)
-        self.committed = self.round
-        self.saved = [(client, self.store.before(client, self.round)) for client in CLIENTS if self.known[client]]
+        self.committed = sorted({*self.committed, self.round})[-KEPT:]
+        self.store.commit(self.committed, self.behind)
         if isinstance(self.store, MemoryStore):
-            kept = list(self.store.carried(self.round))
-            assert [client for client, _ in kept] == [client for client, _ in self.saved]
-            assert all(same(a, b) for (_, a), (_, b) in zip(kept, self.saved, strict=True))
+            for client in list(self.behind):
+                self.hear(client)
+        self.saved[self.round] = list(self.store.carried(self.round))
+        for client, kept in self.saved[self.round]:
+            assert same(kept, self.wanted(client, self.round))
+        if isinstance(self.store, MemoryStore):
+            some = {client for client in CLIENTS if not same(self.wanted(client, self.round), ClientState())}
+            assert some == {client for client, _ in self.saved[self.round]}
 
-    def job_dies(self) -> None:
+    def job_dies(self, checkpoint: int) -> None:
+        """It goes on from the newest checkpoint, or from an older one."""
         self.store.close()
-        self.round = self.committed
+        self.committed = self.committed[: max(len(self.committed) - checkpoint, 1)]
+        self.round = self.committed[-1]
         for client, known in self.known.items():
             self.known[client] = {past: old for past, old in known.items() if past < self.round}
-        self.store = self.begin(self.folder, self.committed, self.saved)
+        self.behind = {client: round_ for client, round_ in self.behind.items() if round_ < self.round}
+        self.store = self.begin(self.folder, self.committed, self.saved[self.round])
 
 
-events = st.tuples(st.integers(0, 4), st.sampled_from(["end", "end", "end and commit", "worker dies", "job dies"]))
+EVENTS = ["end", "end", "end and commit", "end refused", "worker dies", "job dies", "checkpoint damaged"]
+events = st.tuples(st.integers(0, 4), st.sampled_from(EVENTS))
 
 
 @BEGINS
@@ -128,12 +162,14 @@ def test_any_history_of_rounds_deaths_and_checkpoints(
         run = Run(begin, Path(folder), cohorts)
         for share, event in events:
             run.part_of_round(4 if event.startswith("end") else share)
+            if event == "end refused":
+                run.refuse()
             if event.startswith("end"):
                 run.round += 1
             if event == "end and commit":
                 run.commit()
-            if event == "job dies":
-                run.job_dies()
+            if event in ("job dies", "checkpoint damaged"):
+                run.job_dies(int(event == "checkpoint damaged"))
             run.check()
         run.store.close()
 
@@ -146,7 +182,7 @@ def test_a_resumed_run_never_sees_the_future_of_the_one_before(begin: Begin, tmp
     run.commit()
     for run.round in (1, 2, 3):
         run.part_of_round(1)
-    run.job_dies()
+    run.job_dies(0)
     assert run.store.before(0, 1).sent == 1
     run.store.put(0, 1, state(9))
     assert [run.store.before(0, round_).sent for round_ in (1, 2, 4, 99)] == [1, 9, 9, 9]
@@ -167,7 +203,7 @@ def test_a_round_that_is_run_again_replaces_its_state(store: Store) -> None:
 
 
 def test_a_committed_round_is_final(store: Store) -> None:
-    store.commit(3)
+    store.commit([3], {})
     with pytest.raises(ValueError, match="round 2 is before the committed round 3"):
         store.put(0, 2, state(1))
 
@@ -175,15 +211,16 @@ def test_a_committed_round_is_final(store: Store) -> None:
 @pytest.mark.parametrize(
     ("rounds", "committed", "round_", "kept"),
     [
-        ([], 0, 0, {-1}),
-        ([4], 5, 5, {4}),
-        ([2, 5], 4, 5, {2}),
-        ([2, 5, 6], 4, 7, {2, 6}),
-        ([5, 6], 0, 7, {-1, 6}),
-        ([2, 5, 7], 4, 6, {2, 5}),
+        ([], [], 0, {-1}),
+        ([4], [5], 5, {4}),
+        ([2, 5], [4], 5, {2}),
+        ([2, 5, 6], [4], 7, {2, 6}),
+        ([2, 5, 6], [4, 6], 7, {2, 5, 6}),
+        ([5, 6], [0], 7, {-1, 6}),
+        ([2, 5, 7], [4], 6, {2, 5}),
     ],
 )
-def test_at_most_two_states_outlive_a_put(rounds: list[int], committed: int, round_: int, kept: set[int]) -> None:
+def test_few_states_outlive_a_put(rounds: list[int], committed: list[int], round_: int, kept: set[int]) -> None:
     assert needed(rounds, committed, round_) == kept
 
 
@@ -195,7 +232,7 @@ def test_memory_holds_one_state_a_client_after_a_commit() -> None:
         alive.append(weakref.ref(new.uplink))
         store.put(0, round_, new)
     del new
-    store.commit(4)
+    store.commit([4], {})
     gc.collect()
     assert [reference() is not None for reference in alive] == [False, False, False, True]
 

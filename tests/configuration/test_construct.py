@@ -76,7 +76,7 @@ def test_plain_values_have_the_type_of_their_field(kind: Any, value: object, exp
         ({"inner": {"size": 2.0}}, "inner.size=2.0: expected an integer; change inner.size"),
         ({"inner": 2}, "inner=2: expected a configuration of Inner with _target_; change inner"),
         ({"inner": {"sise": 2}}, "inner.sise: unknown key; did you mean size?"),
-        ({"inner": {}}, "inner.size: missing; Inner needs it"),
+        ({"inner": {}}, "inner.size: missing; give it a value, Inner needs it"),
         ({"rate": "fast"}, "rate='fast': expected a number or auto; change rate"),
         ({"rate": float("nan")}, "rate=nan: expected a number or auto; change rate"),
         ({"names": "ab"}, "names='ab': expected a list of a text; change names"),
@@ -111,7 +111,10 @@ def test_a_target_chooses_the_class() -> None:
             {"_target_": "fedkd.clients.FixedCohort", "size": 0},
             "participation: FixedCohort: size=0 is below 1; choose size >= 1",
         ),
-        ({"_target_": "fedkd.clients.FixedCohort"}, "participation.size: missing; FixedCohort needs it"),
+        (
+            {"_target_": "fedkd.clients.FixedCohort"},
+            "participation.size: missing; give it a value, FixedCohort needs it",
+        ),
     ],
 )
 def test_a_wrong_target_is_one_line(value: dict[str, object], message: str) -> None:

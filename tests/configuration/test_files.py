@@ -22,6 +22,8 @@ GIVEN = {
     "data=npz": ["data.path=x"],
     "data=libsvm": ["data.path=x"],
     "data=folder": ["data.path=x"],
+    "latency=trace": ["latency.path=x"],
+    "deadline=after": ["deadline.seconds=60"],
     "data=foreign": FOREIGN,
     "task=foreign": FOREIGN,
 }

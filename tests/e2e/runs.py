@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from fedkd.checkpoints import Checkpoints, RunState
 from fedkd.cli import main
 from fedkd.compose import compose
 from fedkd.configuration import Settings, check
@@ -69,6 +70,13 @@ def rounds_of(folder: Path) -> list[dict[str, object]]:
     """The lines of metrics.jsonl without their stop-watches."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if not key.startswith("seconds")} for line in lines]
+
+
+def kept(folder: Path) -> RunState:
+    """What the newest checkpoint says, which is whole."""
+    state = Checkpoints(folder, 2).load(pytest.fail)
+    assert state is not None
+    return state
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

@@ -26,6 +26,9 @@ NEEDS = {
     "data/folder": ("data.path={files}/parts/all",),
     "data/npz": ("data.path={files}/data.npz", "data.test_fraction=0.2"),
     "participation/fixed": ("participation.size=2",),
+    "latency/trace": ("latency.path={files}/trace.csv",),
+    "deadline/after": ("deadline.seconds=60",),
+    "admission/clip": ("algorithm.estimator=PP1",),
 } | {
     f"{side}/{name}": tuple(f"{side}.{need}" for need in needs)
     for side in ("uplink", "downlink")
@@ -100,7 +103,7 @@ CHOICES = sorted(
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data of a user's own: images as idx files, a libsvm file, an npz file, and a set that is divided already."""
+    """A user's own files: images as idx, a libsvm file, an npz file, a set that is divided already, a trace."""
     folder, random = tmp_path_factory.mktemp("files"), np.random.default_rng(0)
     for part, count in (("train", 80), ("t10k", 20)):
         images = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
@@ -109,6 +112,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, count) + labels.tobytes())
     rows = [f"{1 if i % 2 else -1} 1:{i / 60:.3f} 3:{(i % 7) / 7:.3f}" for i in range(60)]
     (folder / "data.svm").write_text("\n".join(rows) + "\n")
+    (folder / "trace.csv").write_text("client_id,round,seconds\n0,0,1.5\n1,0,2.5\n")
     x, y = random.standard_normal((60, 6), dtype=np.float32), np.arange(60) % 3
     np.savez(folder / "data.npz", x=x, y=y)
     split(settings_of(SUPERVISED), folder / "parts")

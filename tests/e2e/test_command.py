@@ -14,7 +14,7 @@ from tests.e2e.runs import ROOT, SUPERVISED, TINY, command, manifest_of, rounds_
 
 pytestmark = pytest.mark.e2e
 
-FILES = {"manifest.json", "config.yaml", "metrics.jsonl", "checkpoint.safetensors", "model.safetensors"}
+FILES = {"manifest.json", "config.yaml", "metrics.jsonl", "model.safetensors"}
 FILES |= {"timeline.jsonl", "report.html"}
 TINY_GROUPS = ("data.groups=2", "data.classes_per_group=2", "data.samples_per_class=20", "data.public_per_class=10")
 

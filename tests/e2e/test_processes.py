@@ -93,7 +93,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     manifest, rounds = manifest_of(folder), len(read_reports(folder))
     assert said == f"interrupted after round {manifest['rounds_done']}; continue with resume={folder}\n"
     assert (manifest["reason"], manifest["rounds_done"] >= 3) == ("interrupted", True)
-    assert (folder / "report.html").is_file()
+    assert (folder / "model.safetensors").is_file()
     whole = run(tmp_path / "whole", [*overrides, f"rounds={rounds + 2}"])
     assert resume(folder, rounds + 2).model_sha256 == whole.model_sha256
     assert rounds_of(folder) == rounds_of(tmp_path / "whole")

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from fedkd.admission import Admission
 from fedkd.algorithms import Algorithm, Context, Row, Sgd, assemble
 from fedkd.clients import Full, MemoryStore
+from fedkd.clocks import Clock, Instant, NoDeadline
 from fedkd.data import Split
 from fedkd.evaluation import Evaluation
 from fedkd.executors import InProcess, Worker
-from fedkd.executors.worker import Workshop
+from fedkd.executors.workshop import Workshop
 from fedkd.federation import Federation
 from fedkd.links import Difference, ErrorFeedback, Link, NoMemory, Shift
 from fedkd.tasks import LeastSquares, client_weights
@@ -26,6 +28,8 @@ SHIFT = Shift(rate=RATE, start="zero")
 WHOLE = Shift(rate=1.0, start="zero")
 DITHER = SubtractiveDither(step=1.0)
 ZONE = DeadZone(step=1.0, threshold=0.55)
+CLOCK = Clock(Instant(), NoDeadline())
+STRICT = Admission("fail", None, 1.0)
 FULL_BATCH = Serial(epochs=1, batch_size=0, batches=0, fused="auto")
 
 ROWS = {
@@ -78,6 +82,8 @@ class Case:
     volatile: bool = False
     forced: Link | None = None
     downlink_end: type | None = None
+    admission: Admission = STRICT
+    clock: Clock = CLOCK
 
     def but(self, **changes):
         return replace(self, **changes)
@@ -105,8 +111,10 @@ def federation(case: Case) -> tuple[Federation, torch.Tensor]:
     algorithm = altered(algorithm, case)
     uplink = algorithm.uplink
     shop = Workshop(learner, case.trainer, case.solver, train, train, parts, None, uplink.link, case.seed, RUN)
+    shop = replace(shop, gate=case.admission.gate, tolerant=case.admission.tolerant)
     adder = uplink if case.reduces else None
     executor = InProcess([Worker(shop, algorithm.receiver(), MemoryStore(), adder) for _ in range(case.workers)])
     evaluation = Evaluation(task.metrics, every=1, rounds=10**9)
-    whole = Federation(algorithm, case.participation, executor, evaluation, case.seed, RUN, CLIENTS)
-    return whole, torch.zeros(case.dim, dtype=torch.float64)
+    samples, zero = [case.samples] * CLIENTS, torch.zeros(case.dim, dtype=torch.float64)
+    rules = case.admission, samples, samples, case.clock
+    return Federation(algorithm, case.participation, executor, evaluation, case.seed, RUN, *rules), zero

@@ -1,17 +1,19 @@
-"""A client that is late, ran twice or lost its memories is started anew: both ends are then equal again."""
+"""A client that is late goes back, one that lost its memories is started anew: both ends are then equal again."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
+from fedkd.admission import Admission
 from fedkd.algorithms import StaleMemoryError
 from fedkd.algorithms.moved_model import MovedModel
 from fedkd.clients import MemoryStore
 from fedkd.executors import ClientError, Exchange, Executor, InProcess, Reply
-from fedkd.executors.worker import Order, lost, restarts
+from fedkd.executors.orders import Order, lost, opening
 from fedkd.federation import run
 from fedkd.links import Link, Shift
 from tests.equivalence.quadratic import CLIENTS, DIM, ROWS, RUN, Case, federation
@@ -19,6 +21,8 @@ from tests.equivalence.quadratic import CLIENTS, DIM, ROWS, RUN, Case, federatio
 FAULT, VICTIM, ROUNDS = 3, 2, 8
 FAULTS = {"late": [FAULT], "twice": [FAULT, FAULT + 2], "lost": [FAULT]}
 """Rounds in which the client is missing; a memory that comes back late is found out when it is used."""
+RESTARTS = {"late": [], "twice": [FAULT + 3], "lost": [FAULT + 1]}
+"""Rounds in which it begins anew."""
 KINDS = [(name, estimator) for name in ROWS for estimator in ("PP1", "PP2")]
 
 
@@ -41,14 +45,14 @@ class Flaky(InProcess):
         for client in broadcast.cohort:
             worker, messages = self.workers[client], broadcast.to(client)
             struck = client == VICTIM and broadcast.round == FAULT
-            if restarts(messages) or (struck and self.fault == "lost"):
+            if opening(messages).anew or (struck and self.fault == "lost"):
                 worker.receiver.state, worker.store = type(worker.receiver.state)(), MemoryStore()
             try:
                 [reply] = worker.run(broadcast.round, [Order(client, messages)])
             except StaleMemoryError:
                 reply = Reply(client, lost(RUN, broadcast.round, client), 0.0, 0.0)
             if struck and self.fault in ("late", "twice"):
-                missing[client], self._late = "late", (worker.receiver.state, worker.store)
+                missing[client], self._late = "late", (worker.receiver.state, deepcopy(worker.store))
             else:
                 replies.append(reply)
             if client == VICTIM and broadcast.round == FAULT + 1 and self.fault == "twice":
@@ -58,7 +62,7 @@ class Flaky(InProcess):
 
 def flaky(case: Case, fault: str, quorum: float = 0.5):
     whole, model = federation(replace(case, workers=CLIENTS, volatile=True))
-    return replace(whole, executor=Flaky(whole.executor, fault), quorum=quorum), model
+    return replace(whole, executor=Flaky(whole.executor, fault), admission=Admission("drop", None, quorum)), model
 
 
 def uplink_memory(executor: Executor, client: int) -> torch.Tensor:
@@ -104,17 +108,18 @@ def test_both_ends_are_equal_after_the_next_round(name, estimator, fault, start)
             check_ends(whole, state, held)
         held = state.model
     assert missing == {round_: {VICTIM} for round_ in FAULTS[fault]}
-    assert restarted == {round_ + 1: (VICTIM,) for round_ in FAULTS[fault]}
+    assert restarted == dict.fromkeys(RESTARTS[fault], (VICTIM,))
 
 
-def test_the_restart_is_counted():
+@pytest.mark.parametrize("fault", ["late", "lost"])
+def test_what_brings_the_client_back_is_counted(fault):
     sent = {}
-    for fault in ("", "late"):
-        whole, model = flaky(Case("mcm"), fault)
+    for case in ("", fault):
+        whole, model = flaky(Case("mcm"), case)
         reports = [report for _, report in run(whole, whole.algorithm.start(model), FAULT + 2)]
-        sent[fault] = reports[-1].bytes_down_unicast
+        sent[case] = reports[-1].bytes_down_unicast
     assert sent[""] == 0
-    assert sent["late"] > 32, "a message that says so, and what is needed to begin again"
+    assert sent[fault] > 32, "a message that says so, and what was missed"
 
 
 def test_without_failures_nothing_is_sent_and_the_trajectory_is_the_same():

@@ -56,7 +56,7 @@ class FakeWorker:
     """What one of the hub's workers was told, and what it adds up."""
 
     heard: list[tuple[bytes, ...]] = field(default_factory=list)
-    committed: list[float] = field(default_factory=list)
+    committed: list[tuple[float, ...]] = field(default_factory=list)
     round: int = -1
     clients: list[int] = field(default_factory=list)
     sum: ExactSum = field(default_factory=lambda: ExactSum.zeros(DIM))
@@ -147,7 +147,7 @@ class FakeHub(Hub):
         mind = self.workers[worker]
         if order.kind is Kind.ROUND:
             mind.heard.append(tuple(map(bytes, order.parts)))
-            mind.committed.append(order.numbers[0])
+            mind.committed.append(order.numbers)
             mind.round, mind.sum = order.round, ExactSum.zeros(DIM)
         elif order.kind is Kind.RESTORE:
             self.restored[worker] = len(order.parts)

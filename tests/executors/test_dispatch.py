@@ -24,13 +24,13 @@ def test_every_worker_hears_a_broadcast_once_and_at_first_what_others_know() -> 
         assert worker.heard == [(REFRESH, SHARED), (SHARED,), (SHARED,)]
 
 
-def test_a_broadcast_says_which_round_the_last_checkpoint_is_of() -> None:
+def test_a_broadcast_says_which_rounds_the_checkpoints_are_of() -> None:
     hub = FakeHub("aa")
     crew = pool(hub)
     crew.exchange(broadcast(COHORT, 0), refresh)
-    crew.commit(1)
+    crew.commit((0, 1), {})
     crew.exchange(broadcast(COHORT, 1), refresh)
-    assert hub.workers[1].committed == [0, 1]
+    assert hub.workers[1].committed == [(), (0, 1)]
 
 
 def test_every_client_is_trained_once_by_the_worker_that_is_named() -> None:

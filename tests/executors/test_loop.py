@@ -15,9 +15,9 @@ from fedkd.clients import ClientState
 from fedkd.clients.packed import pack_state, unpack_state
 from fedkd.executors import Reply
 from fedkd.executors.lines import Line, LineClosedError
-from fedkd.executors.loop import enter, read_reply, serve, training
+from fedkd.executors.loop import committing, enter, read_reply, serve, training
+from fedkd.executors.orders import Order, Verdict
 from fedkd.executors.parcels import NOBODY, Kind, Parcel
-from fedkd.executors.worker import Order
 from fedkd_compression import ExactSum, Sizes
 
 STOP = Parcel(Kind.STOP)
@@ -43,7 +43,10 @@ class Scripted(Line):
 class FakeWorker:
     """Writes down what it is asked; may fail at a client."""
 
-    def __init__(self, error: BaseException | None = None, sizes: Sizes | None = None) -> None:
+    def __init__(
+        self, error: BaseException | None = None, sizes: Sizes | None = None, verdict: Verdict | None = None
+    ) -> None:
+        self.verdict = verdict
         self.error, self.sizes, self.calls, self.closed = error, sizes, list[Any](), 0
         self.partial: Partial | None = None
         self.store = SimpleNamespace(close=self._close)
@@ -52,14 +55,14 @@ class FakeWorker:
     def _close(self) -> None:
         self.closed += 1
 
-    def begin(self, messages: Any, committed: int) -> None:
+    def begin(self, messages: Any, committed: tuple[int, ...]) -> None:
         self.calls.append(("begin", messages, committed))
 
     def run(self, round_: int, orders: list[Order]) -> list[Reply]:
         if self.error is not None:
             raise self.error
         self.calls.append(("run", round_, orders))
-        return [Reply(client, b"update", 0.5, 0.25, self.sizes) for client, _ in orders]
+        return [Reply(client, b"update", 0.5, 0.25, self.sizes, self.verdict) for client, _ in orders]
 
     def summed(self) -> Partial | None:
         return self.partial
@@ -67,8 +70,9 @@ class FakeWorker:
     def evaluate(self, model: torch.Tensor) -> dict[str, float]:
         return {"loss": float(model.sum()), "accuracy": 0.5}
 
-    def commit(self, round_: int) -> dict[int, ClientState]:
-        return {7: ClientState(torch.ones(3), round_)}
+    def commit(self, rounds: tuple[int, ...], undone: dict[int, int]) -> dict[int, ClientState]:
+        self.calls.append(("commit", rounds, undone))
+        return {7: ClientState(torch.ones(3), rounds[-1])}
 
     def restore(self, round_: int, states: dict[int, ClientState]) -> None:
         self.calls.append(("restore", round_, {client: state.sent for client, state in states.items()}))
@@ -85,12 +89,18 @@ def served(worker: FakeWorker, *orders: Parcel) -> list[Parcel]:
 @pytest.mark.parametrize("sizes", [None, Sizes(10, 0, 300)])
 def test_a_client_is_trained_on_what_the_round_and_its_own_messages_say(sizes: Sizes | None) -> None:
     worker = FakeWorker(sizes=sizes)
-    begin = Parcel(Kind.ROUND, 4, numbers=(3.0,), parts=(b"all",))
+    begin = Parcel(Kind.ROUND, 4, numbers=(2.0, 3.0), parts=(b"all",))
     orders = [Order(9, (b"own",))]
     (answer,) = served(worker, begin, training(4, orders))
-    assert worker.calls == [("begin", (b"all",), 3), ("run", 4, orders)]
+    assert worker.calls == [("begin", (b"all",), (2, 3)), ("run", 4, orders)]
     assert (answer.kind, answer.round, answer.client) == (Kind.REPLY, 4, 9)
     assert read_reply(answer) == Reply(9, b"update", 0.5, 0.25, sizes)
+
+
+def test_a_verdict_comes_along() -> None:
+    verdict = Verdict("ValueError: odd", "line 3\n", "")
+    (answer,) = served(FakeWorker(verdict=verdict), training(4, [Order(9, ())]))
+    assert read_reply(answer) == Reply(9, b"update", 0.5, 0.25, None, verdict)
 
 
 def test_clients_that_train_together_answer_each() -> None:
@@ -126,8 +136,8 @@ def test_evaluation_gives_numbers_and_their_names() -> None:
 def test_states_are_handed_over_both_ways() -> None:
     worker = FakeWorker()
     restore = Parcel(Kind.RESTORE, 6, parts=(pack_state(3, ClientState(sent=2)), pack_state(1, ClientState(sent=5))))
-    (answer,) = served(worker, restore, Parcel(Kind.COMMIT, 8))
-    assert worker.calls == [("restore", 6, {3: 2, 1: 5})]
+    (answer,) = served(worker, restore, committing((6, 8), {3: 5}))
+    assert worker.calls == [("restore", 6, {3: 2, 1: 5}), ("commit", (6, 8), {3: 5})]
     assert (answer.kind, answer.round) == (Kind.COMMITTED, 8)
     client, state = unpack_state(answer.parts[0])
     assert (client, state.sent) == (7, 8)

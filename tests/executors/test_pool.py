@@ -106,22 +106,22 @@ def test_checkpoint_goes_on_without_a_worker_that_dies_in_it() -> None:
     hub = FakeHub("aaa", [Doom(Kind.COMMIT, worker=1)])
     crew = pool(hub)
     crew.exchange(broadcast(COHORT, 4), refresh)
-    kept = crew.commit(5)
-    assert {client: state.sent for client, state in kept.items()} == {0: 5, 2: 5}
+    kept = crew.commit((5,), {})
+    assert {client: state.sent for client, state in kept.states.items()} == {0: 5, 2: 5}
     crew.exchange(broadcast(COHORT, 5), refresh)
-    assert (hub.workers[1].heard, hub.workers[1].committed) == ([(REFRESH, SHARED)], [5])
+    assert (hub.workers[1].heard, hub.workers[1].committed) == ([(REFRESH, SHARED)], [(5,)])
 
 
 def test_restored_clients_are_at_home_where_their_states_are() -> None:
     hub = FakeHub("aa")
-    kept = pool(FakeHub("aaaaa")).commit(3)
+    kept = pool(FakeHub("aaaaa")).commit((3,), {})
     crew = pool(hub, shared_states=False)
-    crew.restore(3, kept)
+    crew.restore((2, 3), kept)
     assert crew.homes == {0: "0", 2: "0", 4: "0", 1: "1", 3: "1"}
     crew.exchange(broadcast(range(6), 3), refresh)
     assert hub.restored == {0: 3, 1: 2}
     assert all(worker == client % 2 for worker, client in hub.trained if client < 5)
-    assert hub.workers[0].committed == [3]
+    assert hub.workers[0].committed == [(2, 3)]
 
 
 def failed(worker: int, order: Parcel) -> list[Parcel]:

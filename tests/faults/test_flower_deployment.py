@@ -87,7 +87,7 @@ def test_nodes_that_end_or_are_killed_come_back_and_start_anew(
 ) -> None:
     """The killed one comes back when the SuperLink has noticed, after up to a minute; the rounds go on meanwhile."""
     task = ("algorithm=mcm", "task=supervised", "rounds=20")
-    limits = ("executor.quorum=0.3", "executor.timeout=10")
+    limits = ("admission=drop", "admission.quorum=0.3", "executor.timeout=10")
     with federation.run("faults", *deployed(data, *task, *limits)) as over_nodes:
         over_nodes.reaches(1)
         federation.signal_node(KILLED, signal.SIGKILL)
@@ -104,9 +104,19 @@ def test_nodes_that_end_or_are_killed_come_back_and_start_anew(
 
 
 def replayed(folder: Path, rounds: Sequence[dict[str, Any]], *overrides: str) -> Outcome:
-    """The same run over nodes in memory that do not answer where the deployment's did not."""
-    faults = [Fault("silent", int(client), line["round"]) for line in rounds for client in line["missing"]]
-    overrides = (*overrides, "executor=flower_in_process", "executor.quorum=0.3", "executor.timeout=0.2")
+    """The same run over nodes in memory that do not answer, or have lost everything, where the deployment's did."""
+    faults = [
+        Fault("restarts" if "lost" in why else "silent", int(client), line["round"])
+        for line in rounds
+        for client, why in line["missing"].items()
+    ]
+    overrides = (
+        *overrides,
+        "executor=flower_in_process",
+        "admission=drop",
+        "admission.quorum=0.3",
+        "executor.timeout=0.2",
+    )
     values = compose(overrides)
     settings = Settings.of(values)
     return conduct(Job(settings, folder, values, overrides, settings.recorder), FaultyGrid(NODES, *faults))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fedkd.records import read_reports
 from tests.e2e.runs import SUPERVISED, command, manifest_of, resume, rounds_of, run
-from tests.faults.children import children, gone
+from tests.faults.children import children, forked, gone
 from tests.faults.trainers import PAUSE, faulty
 
 pytestmark = pytest.mark.e2e
@@ -25,7 +24,7 @@ PATIENCE = 90.0
 
 
 def test_a_killed_server_takes_its_workers_along(tmp_path: Path) -> None:
-    server = _forked(lambda: run(tmp_path / "cut", RUN))
+    server = forked(lambda: run(tmp_path / "cut", RUN))
     workers = _workers(server, tmp_path / "cut", 3)
     os.kill(server, signal.SIGKILL)
     os.waitpid(server, 0)
@@ -35,7 +34,7 @@ def test_a_killed_server_takes_its_workers_along(tmp_path: Path) -> None:
 
 def test_workers_of_a_killed_server_do_not_end_their_clients_first(tmp_path: Path) -> None:
     asleep = faulty("raises", 2, 99, others_wait=True)
-    server = _forked(lambda: run(tmp_path, [*RUN, *asleep]))
+    server = forked(lambda: run(tmp_path, [*RUN, *asleep]))
     workers = _workers(server, tmp_path, 2)
     time.sleep(0.5)  # The third round begins.
     os.kill(server, signal.SIGKILL)
@@ -48,7 +47,7 @@ def test_ctrl_c_ends_server_and_workers(
 ) -> None:
     """As a terminal does it: every process of the group hears it."""
     folder = tmp_path / "cut"
-    server = _forked(lambda: command(monkeypatch, *RUN, f"folder={tmp_path}", "name=cut"))
+    server = forked(lambda: command(monkeypatch, *RUN, f"folder={tmp_path}", "name=cut"))
     workers = _workers(server, folder, 3)
     os.killpg(server, signal.SIGINT)
     _, status = os.waitpid(server, 0)
@@ -73,20 +72,6 @@ def test_ctrl_c_right_after_the_fork_is_not_the_childs(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "fork", fork_interrupted)
     outcome = run(tmp_path, [*RUN, "rounds=2"])
     assert (outcome.reason, outcome.rounds) == ("finished", 2)
-
-
-def _forked(work: Callable[[], object]) -> int:
-    """A server in a process and a group of its own, forked from this one, which has loaded everything."""
-    server = os.fork()
-    if server == 0:
-        code: object = 1
-        try:
-            os.setsid()
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            code = work()
-        finally:
-            os._exit(code if isinstance(code, int) else 0)
-    return server
 
 
 def _workers(server: int, folder: Path, rounds: int) -> list[int]:

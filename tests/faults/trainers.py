@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from fedkd import keys
@@ -105,3 +107,72 @@ def troubled(*troubles: tuple[str, int, int]) -> list[str]:
     """The overrides that put several faults into a run: fault, round and client of each."""
     listed = ",".join(f'"{fault} {round_} {client}"' for fault, round_, client in troubles)
     return ["plugins=[tests]", "trainer._target_=tests.faults.trainers.Troubled", f"trainer.troubles=[{listed}]"]
+
+
+@dataclass(frozen=True)
+class Held(Serial):
+    """As ``Serial``, but in one round every client takes very long while a file is there.
+
+    Args:
+        round: in which they do; seed 0 is taken for granted.
+        file: whose being there holds them up.
+    """
+
+    round: int
+    file: str
+
+    def train(self, learner: Learner, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
+        """Wait or train."""
+        [pupil] = pupils
+        if Path(self.file).exists() and pupil.key in [
+            keys.key(0, "train", self.round, client) for client in range(100)
+        ]:
+            time.sleep(PAUSE)
+        return super().train(learner, solver, pupils)
+
+
+def held(round_: int, file: Path) -> list[str]:
+    """The overrides that put it into a run; makes the file."""
+    file.touch()
+    return [
+        "plugins=[tests]",
+        "trainer._target_=tests.faults.trainers.Held",
+        f"trainer.round={round_}",
+        f"trainer.file={file}",
+    ]
+
+
+@dataclass(frozen=True)
+class Filling(Serial):
+    """As ``Serial``, but in one round the disk is filled first.
+
+    Args:
+        round: in which it is; seed 0 is taken for granted.
+        file: that takes all the space; on a resumed run there is one already, elsewhere.
+    """
+
+    round: int
+    file: str
+
+    def train(self, learner: Learner, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
+        """Fill or train."""
+        [pupil] = pupils
+        if pupil.key in [keys.key(0, "train", self.round, client) for client in range(100)]:
+            _fill(Path(self.file))
+        return super().train(learner, solver, pupils)
+
+
+def _fill(file: Path) -> None:
+    done = file.with_name("filled")
+    if done.exists():
+        return
+    done.touch()
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as there:
+        while there.write(bytes(4096)):
+            pass
+
+
+def filling(round_: int, file: Path) -> list[str]:
+    """The overrides that put it into a run."""
+    target = "trainer._target_=tests.faults.trainers.Filling"
+    return ["plugins=[tests]", target, f"trainer.round={round_}", f"trainer.file={file}"]

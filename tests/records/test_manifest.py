@@ -3,15 +3,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from fedkd.durable import replace_text
-from fedkd.errors import ConfigurationError
+from fedkd.errors import ConfigurationError, StorageError
 from fedkd.records import Manifest, Outcome, read_manifest
 from fedkd.records.manifest import configuration_sha256
+from fedkd.records.tables import resumption
 
 OUTCOME = Outcome("interrupted", 2, 1.25, "a" * 64, "interrupted after round 2")
 
@@ -48,10 +50,15 @@ def test_a_resumed_run_keeps_its_first_start_and_the_rounds_it_has(tmp_path, mak
     first.finish(OUTCOME)
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "started": "2001-01-01T00:00:00+00:00"}))
-    Manifest().start(make_info(tmp_path))
+    again = make_info(tmp_path, rounds=5)
+    again.configuration["note"] = "another"
+    Manifest().start(replace(again, begins=2))
     manifest = read_manifest(tmp_path)
     assert (manifest["started"], manifest["rounds_done"]) == ("2001-01-01T00:00:00+00:00", 2)
-    assert (manifest["reason"], len(manifest["resumed"])) == ("running", 1)
+    [entry] = manifest["resumed"]
+    assert (manifest["reason"], entry["round"], entry["changed"]) == ("running", 2, {"note": ["<b>&", "another"]})
+    assert resumption({**entry, "at": "now"}) == "now from round 3: note <b>& -> another"
+    assert resumption({**entry, "at": "now", "changed": {}}) == "now from round 3"
 
 
 def test_the_configuration_is_named_by_its_hash_whatever_the_order_of_its_keys():
@@ -82,9 +89,10 @@ def test_a_crash_while_it_is_written_leaves_the_old_one_whole(tmp_path, make_inf
         raise OSError("no space left")
 
     monkeypatch.setattr(*((os, "fsync") if step == "flush" else (Path, "replace")), crash)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(StorageError, match=r"manifest\.json: cannot be written \(no space left\); see to the disk$"):
         recorder.finish(OUTCOME)
     assert (tmp_path / "manifest.json").read_bytes() == before
+    assert not (tmp_path / "manifest.json.tmp").exists()
 
 
 def test_the_file_is_on_disk_before_it_takes_its_name(tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from fedkd import checkpoint
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.models import Mlp
@@ -17,7 +16,7 @@ from fedkd.tasks.teachers.class_logits import CERTAIN, MeansOfClasses
 from fedkd.tasks.teachers.past_models import MeanOfModels
 from fedkd.tasks.teachers.training import predict
 from fedkd.vectors import bind, flatten
-from tests.e2e.runs import DIGITS, SMALL, STUDENT, rounds_of, run
+from tests.e2e.runs import DIGITS, SMALL, STUDENT, kept, rounds_of, run
 from tests.tasks.test_teachers import DATA, KEY, NOBODY, PARTS
 
 RUN = (*SMALL, *DIGITS, *STUDENT, "algorithm=sgd", "rounds=3")
@@ -70,7 +69,7 @@ def test_one_past_model_is_the_global_model(tmp_path: Path) -> None:
 def test_past_models_differ_from_the_global_model_later(tmp_path: Path) -> None:
     one, three = (run(tmp_path / str(m), [*RUN, "teacher=past_models", f"teacher.models={m}"]) for m in (1, 3))
     assert one.model_sha256 != three.model_sha256
-    assert len(checkpoint.load(tmp_path / "3").server.beside["models"]) == 3
+    assert len(kept(tmp_path / "3").server.beside["models"]) == 3
 
 
 def table_of(outputs: torch.Tensor, y: torch.Tensor, classes: int) -> np.ndarray:
@@ -121,13 +120,13 @@ def test_the_first_round_of_class_logits_learns_from_labels_alone(tmp_path: Path
         weight: run(tmp_path / weight, [*RUN, "experiment=feddistill", f"task.kd_weight={weight}", "rounds=1"])
         for weight in ("0.0", "0.7")
     }
-    states = [checkpoint.load(tmp_path / weight).server.model for weight in digests]
+    states = [kept(tmp_path / weight).server.model for weight in digests]
     torch.testing.assert_close(*states, rtol=0, atol=1e-6)
 
 
 def test_what_the_server_tells_is_what_the_clients_answered(tmp_path: Path) -> None:
     run(tmp_path, [*RUN, "experiment=feddistill", "rounds=1"])
-    server = checkpoint.load(tmp_path).server
+    server = kept(tmp_path).server
     assert server.beside["counts"].sum() == 160, "every sample once: only the last epoch counts"
     assert float(server.beside["means"].abs().sum()) > 0
 
@@ -137,7 +136,7 @@ def test_many_clients_at_once_send_what_they_send_one_after_another(tmp_path: Pa
     for trainer in ("serial", "batched"):
         overrides = [*RUN, "experiment=feddistill", f"trainer={trainer}", "trainer.epochs=2", "trainer.batch_size=7"]
         run(tmp_path / trainer, overrides)
-        found.append(checkpoint.load(tmp_path / trainer).server.beside)
+        found.append(kept(tmp_path / trainer).server.beside)
     assert torch.equal(found[0]["counts"], found[1]["counts"])
     torch.testing.assert_close(found[0]["means"], found[1]["means"], rtol=1e-4, atol=1e-4)
 

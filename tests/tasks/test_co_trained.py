@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedkd import checkpoint
 from fedkd.build import build
 from fedkd.clients import ClientSamples
 from fedkd.compose import compose
@@ -24,7 +23,7 @@ from fedkd.tasks.learner import NetworkLearner
 from fedkd.tasks.losses import Adaptive
 from fedkd.trainers import Fastest, Pupil, Serial, Sgd, Solver, Update
 from fedkd.vectors import flatten
-from tests.e2e.runs import DIGITS, SMALL, STUDENT, rounds_of, run
+from tests.e2e.runs import DIGITS, SMALL, STUDENT, kept, rounds_of, run
 
 TASKS: dict[str, Task] = {
     "FedKD": Matching(1.0, 1.0, 0.0, Adaptive(), {}),
@@ -144,10 +143,10 @@ def test_teachers_go_on_where_they_were(store: str, tmp_path: Path) -> None:
         run(tmp_path / str(rounds), [*overrides, f"rounds={rounds}"])
         setup = build(Settings.of(compose(overrides)), lambda _: None)
         learner = setup.learner
-        held = setup.settings.store.open(tmp_path / str(rounds), learner.dim, learner.dtype, learner.keeps)
-        kept = checkpoint.load(tmp_path / str(rounds))
-        after.append({client: kept.clients.get(client, held.before(client, rounds)).task for client in range(4)})
-    shop, model = setup.workshop("cpu", tmp_path), checkpoint.load(tmp_path / "1").server.model
+        held = setup.settings.store.open(tmp_path / str(rounds), learner.dim, learner.dtype, learner.keeps, 2)
+        carried = kept(tmp_path / str(rounds)).carried.states
+        after.append({client: carried.get(client, held.before(client, rounds)).task for client in range(4)})
+    shop, model = setup.workshop("cpu", tmp_path), kept(tmp_path / "1").server.model
     for client in range(4):
         [update] = shop.trainer.train(shop.learner, shop.solver, [shop.pupil(1, client, model, after[0][client])])
         assert after[0][client] is not None

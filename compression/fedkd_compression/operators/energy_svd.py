@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fedkd_compression.keys import Key
     from fedkd_compression.operators.base import Named
 
+_TALLEST = 2**24
+
 
 @dataclass(frozen=True)
 class EnergySVD(Operator):
@@ -46,8 +48,8 @@ class EnergySVD(Operator):
     def __post_init__(self) -> None:
         if not 0 < self.energy <= 1:
             raise OperatorError(f"EnergySVD: energy={self.energy} is outside (0, 1]; choose energy = 0.95")
-        if self.height is not None and self.height < 1:
-            raise OperatorError(f"EnergySVD: height={self.height} is below 1; choose height >= 1")
+        if self.height is not None and not 1 <= self.height <= _TALLEST:
+            raise OperatorError(f"EnergySVD: height={self.height} is outside [1, 2^24]; choose height = null")
 
     def encode(self, rows: Tensor, key: Key) -> Code:
         """U and V as values [1, k (a + b)] and s as side [1, k] of a row [1, d]; or the row as values alone."""

@@ -54,6 +54,14 @@ class Partitioner(ABC):
         parts = self._assign(labels, clients, key, owner)
         return [np.sort(part).astype(np.int64) for part in parts]
 
+    def check(self, samples: int, clients: int) -> None:
+        """Refuse what so many samples cannot be, before they are loaded.
+
+        Raises:
+            ConfigurationError: value, bound and fix.
+        """
+        return
+
     @abstractmethod
     def _assign(
         self,

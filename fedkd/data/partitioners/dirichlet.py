@@ -45,7 +45,7 @@ class Dirichlet(Partitioner):
         self, labels: NDArray[np.generic], clients: int, key: Key, owner: NDArray[np.int64] | None
     ) -> list[NDArray[np.int64]]:
         codes = class_codes(self, labels)
-        self._check_size(len(codes), clients)
+        self.check(len(codes), clients)
         totals = np.bincount(codes)
         for draw in range(_DRAWS):
             counts = self._counts(totals, clients, key.fold("draw", draw).generator())
@@ -57,7 +57,8 @@ class Dirichlet(Partitioner):
             "samples); raise alpha, lower min_partition_size or choose fewer clients"
         )
 
-    def _check_size(self, samples: int, clients: int) -> None:
+    def check(self, samples: int, clients: int) -> None:
+        """Every client must be able to get its least number."""
         if self.min_partition_size * clients > samples:
             raise ConfigurationError(
                 f"Dirichlet: min_partition_size={self.min_partition_size} x {clients} clients exceeds the "

@@ -23,11 +23,18 @@ class Linear(Partitioner):
     def _assign(
         self, labels: NDArray[np.generic], clients: int, key: Key, owner: NDArray[np.int64] | None
     ) -> list[NDArray[np.int64]]:
-        count, units = len(labels), clients * (clients + 1) // 2
-        if count < units:
+        self.check(len(labels), clients)
+        sizes = len(labels) * np.arange(1, clients, dtype=np.int64) // _units(clients)
+        return np.split(key.permutation(len(labels)), np.cumsum(sizes))
+
+    def check(self, samples: int, clients: int) -> None:
+        """The smallest share must be a sample."""
+        if samples < (units := _units(clients)):
             raise ConfigurationError(
                 f"Linear: clients={clients} needs {units} samples so that client 0 gets one, "
-                f"there are {count}; choose fewer clients"
+                f"there are {samples}; choose fewer clients"
             )
-        sizes = count * np.arange(1, clients, dtype=np.int64) // units
-        return np.split(key.permutation(count), np.cumsum(sizes))
+
+
+def _units(clients: int) -> int:
+    return clients * (clients + 1) // 2

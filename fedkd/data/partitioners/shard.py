@@ -50,7 +50,7 @@ class Shard(Partitioner):
         self, labels: NDArray[np.generic], clients: int, key: Key, owner: NDArray[np.int64] | None
     ) -> list[NDArray[np.int64]]:
         codes = class_codes(self, labels)
-        size = self.shard_size or max(len(codes) // (clients * (self.num_shards_per_partition or 1)), 1)
+        size = self._size(len(codes), clients)
         usable = self._usable(len(codes), size, clients)
         order = key.fold("order").permutation(len(codes))
         ordered = order[np.argsort(codes[order], kind="stable")]
@@ -58,6 +58,13 @@ class Shard(Partitioner):
         dealt = key.fold("deal").permutation(usable)
         ends = np.cumsum(self._shares(usable, clients))
         return [np.concatenate([shards[s] for s in hand]) for hand in np.split(dealt, ends)[:-1]]
+
+    def check(self, samples: int, clients: int) -> None:
+        """There must be shards enough."""
+        self._usable(samples, self._size(samples, clients), clients)
+
+    def _size(self, samples: int, clients: int) -> int:
+        return self.shard_size or max(samples // (clients * (self.num_shards_per_partition or 1)), 1)
 
     def _usable(self, samples: int, size: int, clients: int) -> int:
         """Number of shards that may be dealt; at least one a client, or as many as asked for."""
@@ -67,8 +74,9 @@ class Shard(Partitioner):
         needed = clients * (self.num_shards_per_partition or 1)
         if usable < needed:
             raise ConfigurationError(
-                f"Shard: {needed} shards of {size} samples for {clients} clients exceed the {samples} training "
-                "samples; choose fewer clients or shards, or a smaller shard_size"
+                f"Shard: num_shards_per_partition={self.num_shards_per_partition}, shard_size={self.shard_size}: "
+                f"{needed} shards of {size} samples for {clients} clients exceed the {samples} training samples; "
+                "choose fewer clients or shards, or a smaller shard_size"
             )
         return usable
 

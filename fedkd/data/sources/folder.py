@@ -107,7 +107,8 @@ class Folder(Source):
         clients = len(Index.read(self.folder).labels)
         if self.client_id is not None and not 0 <= self.client_id < clients:
             raise ConfigurationError(
-                f"Folder: client_id={self.client_id} is not in [0, {clients}); {self.folder / INDEX} has {clients}"
+                f"Folder: client_id={self.client_id} is not in [0, {clients}), the clients of {self.folder / INDEX}; "
+                "choose client_id in it"
             )
         for path in self._wanted(clients):
             if not path.is_file():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from fedkd.data.bounds import at_least, one_of, positive
+from fedkd.data.bounds import at_least, fitting, one_of, positive
 from fedkd.data.dataset import Dataset, Outline, Source, Split
 from fedkd.errors import ConfigurationError
 
@@ -57,6 +57,9 @@ class Hierarchical(Source):
             at_least(self, field, 1)
         for field in ("public_per_class", "group_spread", "noise"):
             at_least(self, field, 0)
+        of_class = ("samples_per_class", "public_per_class", "test_per_class")
+        each = sum(getattr(self, field) for field in of_class)
+        fitting(self, ("groups", "classes_per_group", *of_class, "dim"), self.classes * each * self.dim)
         positive(self, "class_spread")
         one_of(self, "layout", ("flat", "image"))
         if self.layout == "image" and (self._side**2 != self.dim or self._side % _CELL):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from fedkd.data.bounds import at_least, positive
+from fedkd.data.bounds import at_least, fitting, positive
 from fedkd.data.dataset import Dataset, Outline, Source, Split
 from fedkd.errors import ConfigurationError
 
@@ -110,6 +110,8 @@ def _check(config: SyntheticLeastSquares | SyntheticLogistic) -> None:
         at_least(config, field, 1)
     for field in ("heterogeneity", "noise"):
         at_least(config, field, 0)
+    count = config.clients * config.samples_per_client * config.dim
+    fitting(config, ("clients", "samples_per_client", "dim"), count)
     positive(config, "strong_convexity")
     name = type(config).__name__
     if config.strong_convexity > 1:

@@ -20,7 +20,7 @@ from fedkd.executors.threads import ThreadWorker
 if TYPE_CHECKING:
     from fedkd.executors.mpi.world import World
 
-SECONDS_TO_STOP = 1.0
+SECONDS_TO_STOP = 0.5
 """How long the thread may take to stop; then it is left to the end of the process."""
 
 
@@ -105,7 +105,7 @@ class MpiHub(Hub):
         if isinstance(item, Parcel):
             return Event(self._ranks.index(rank), item)
         if item.word == INTERRUPTED:
-            self._world.interrupt()
+            self._world.interrupt(item.values["signal"])
         if item.word == FAILED:
             return Event(self._ranks.index(rank), failed(item))
         return None
@@ -142,7 +142,7 @@ class MpiHub(Hub):
     def _checked(self, rank: int, note: Note) -> dict[str, Any]:
         """The greeting that was expected of a rank."""
         if note.word == INTERRUPTED:
-            self._world.interrupt()
+            self._world.interrupt(note.values["signal"])
         if note.word == FAILED:
             raise ClientError(f"rank {rank}: {note.values['message']}", note.values["trace"])
         return note.values

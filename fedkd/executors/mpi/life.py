@@ -22,17 +22,17 @@ from fedkd.executors.mpi.environment import rank_of_environment
 from fedkd.executors.mpi.post import Note, Pause
 from fedkd.executors.mpi.world import FAILED, INTERRUPTED, World, join
 from fedkd.executors.threads import THREAD
+from fedkd.signals import SIGNALS, exit_code
 
-BROKEN, WRONG, INTERRUPT = 1, 2, 130
-"""Exit codes."""
-SECONDS_TO_FINISH, SECONDS_TO_BREAK_OFF = 60.0, 2.0
-"""How long rank 0 waits for the others to leave, after success and after a failure."""
+BROKEN, WRONG, SIGNALLED = 1, 2, 128
+"""Exit codes; after a signal they are above the last one."""
+SECONDS_TO_FINISH, SECONDS_TO_BREAK_OFF, SECONDS_TO_STOP = 60.0, 2.0, 1.0
+"""How long rank 0 waits for the others to leave, after success, after a failure, and after a signal."""
 SECONDS_TO_BE_HEARD, SECONDS_TO_BE_DISMISSED = 3.0, 30.0
 """How long a rank that fails waits until rank 0 takes its note, and then until rank 0 has ended its own work."""
 SECONDS_BETWEEN_ABORTS = 0.3
 SECONDS_TO_BE_READ = 0.1
 """A launcher that kills may drop what it has not yet read."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(work: Callable[[World], int | None]) -> NoReturn:
@@ -65,13 +65,13 @@ def _stay_out(text: str) -> NoReturn:
 def _heed_signals(world: World) -> None:
     """Ctrl-C and SIGTERM interrupt rank 0's work once; other ranks pass them on to it and work on."""
 
-    def interrupt(_: int, __: FrameType | None) -> NoReturn:
-        world.interrupt()
+    def interrupt(number: int, _: FrameType | None) -> NoReturn:
+        world.interrupt(number)
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def pass_on(number: int, _: FrameType | None) -> None:
         for heeded in SIGNALS:
             signal.signal(heeded, signal.default_int_handler)
-        world.post.tell(Note(INTERRUPTED))
+        world.post.tell(Note(INTERRUPTED, {"signal": number}))
 
     for heeded in SIGNALS:
         signal.signal(heeded, interrupt if world.rank == 0 else pass_on)
@@ -83,13 +83,13 @@ def _serve(world: World, work: Callable[[World], int | None]) -> NoReturn:
         code, text = work(world) or 0, ""
     except SystemExit as end:
         code, text = _asked(end)
-    except KeyboardInterrupt:
-        code, text = INTERRUPT, "interrupted"
+    except KeyboardInterrupt as stop:
+        code, text = exit_code(stop), "interrupted"
     except BaseException:
         code, text = BROKEN, f"rank 0: {traceback.format_exc()}"
     world.ignore_signals()
     _say(text)
-    gone = world.dismiss(SECONDS_TO_BREAK_OFF if code else SECONDS_TO_FINISH)
+    gone = world.dismiss(_patience(code))
     if not code and world.complaint is not None:
         code = BROKEN
         _say(world.complaint.values["trace"])
@@ -136,6 +136,13 @@ def _complain(world: World, note: Note) -> None:
         time.sleep(min(SECONDS_BETWEEN_ABORTS * world.others.index(world.rank), 1.0))
         _say(note.values["trace"])
         _leave(world, BROKEN, False)
+
+
+def _patience(code: int) -> float:
+    """Seconds for the others to leave."""
+    if not code:
+        return SECONDS_TO_FINISH
+    return SECONDS_TO_STOP if code > SIGNALLED else SECONDS_TO_BREAK_OFF
 
 
 def _asked(end: SystemExit) -> tuple[int, str]:

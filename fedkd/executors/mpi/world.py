@@ -15,6 +15,7 @@ from fedkd.executors.mpi import muster
 from fedkd.executors.mpi.environment import size_of_environment
 from fedkd.executors.mpi.line import MpiLine
 from fedkd.executors.mpi.post import Note, Pause, Post, Received
+from fedkd.signals import SIGNALS, Interrupted
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -112,14 +113,14 @@ class World:
         while not self.post.settled():
             pause.sleep()
 
-    def interrupt(self) -> NoReturn:
-        """End this rank's work as Ctrl-C does, once: every rank may have been told of the same Ctrl-C."""
+    def interrupt(self, number: int) -> NoReturn:
+        """End this rank's work as the signal does, once: every rank may have been told of the same Ctrl-C."""
         self.ignore_signals()
-        raise KeyboardInterrupt
+        raise Interrupted(number)
 
     def ignore_signals(self) -> None:
         """From now on this rank leaves, and shall do so in order."""
-        for ignored in (signal.SIGINT, signal.SIGTERM):
+        for ignored in SIGNALS:
             signal.signal(ignored, signal.SIG_IGN)
 
     @staticmethod

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from fedkd.executors.executor import ClientError
 from fedkd.executors.placement import Seat
 from fedkd.flower.relay import replay
 from fedkd.flower.simulation.listener import Listener
 from fedkd.records.report import Commentator, Outcome, Reason, RoundReport, RunInfo
+from fedkd.signals import exit_code
 
 PATIENCE = 10.0
 """Seconds that an interrupted run may take to leave its folder."""
@@ -74,11 +76,12 @@ def follow(listener: Listener, recorder: Commentator, check: Callable[[], None])
     try:
         try:
             return _hear(listener, heard, check, None)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             if not heard.running:
                 raise
             listener.interrupt()
-            return _hear(listener, heard, check, time.monotonic() + PATIENCE)
+            outcome = _hear(listener, heard, check, time.monotonic() + PATIENCE)
+            return replace(outcome, code=exit_code(stop)) if outcome.reason == "interrupted" else outcome
     except ClientError as error:
         heard.close("failed", str(error))
         raise

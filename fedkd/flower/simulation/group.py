@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from fedkd.signals import postponed
+
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 PATIENCE = 5.0
 """Seconds that the kernel may take to end processes that were killed."""
@@ -77,7 +79,8 @@ def undisturbed() -> Iterator[None]:
         KeyboardInterrupt: at the end, if there was one.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _in_main_thread():
-        yield
+        with postponed():
+            yield
         return
     came: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _: came.append(number))

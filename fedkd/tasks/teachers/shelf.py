@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedkd import vectors
+from fedkd.durable import explained, temporary
 from fedkd.errors import ConfigurationError
 from fedkd.tasks.teachers.base import FittedTeacher
 from fedkd_compression import WireError
@@ -42,6 +43,7 @@ class Shelf(FittedTeacher):
 
         Raises:
             ConfigurationError: the file is damaged.
+            StorageError: it cannot be written.
         """
         path = self.folder / f"{client:06d}.logits"
         if not path.is_file():
@@ -61,7 +63,8 @@ class Shelf(FittedTeacher):
 
     def _keep(self, path: Path, data: bytes) -> None:
         """Appear in one step; what a crash loses is learned again."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        with explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with temporary(path.with_name(f"{path.name}.{os.getpid()}.tmp")) as new:
+                new.write_bytes(data)
+                new.replace(path)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from fedkd.errors import ConfigurationError
-from fedkd.tasks.checks import require_at_least, require_positive
+from fedkd.tasks.checks import require_at_least, require_positive, require_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ class Recipe:
         require_at_least(self.owner, "epochs", self.epochs, 1)
         require_at_least(self.owner, "batch_size", self.batch_size, 1)
         require_positive(self.owner, "learning_rate", self.learning_rate)
-        require_at_least(self.owner, "threads", self.threads, 1)
+        require_within(self.owner, "threads", self.threads, 1, 1024)
 
     def train(self, samples: Split, classes: int, key: Key) -> torch.nn.Module:
         """A frozen network trained on the samples; a function of the key and the samples alone.

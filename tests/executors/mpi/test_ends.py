@@ -49,7 +49,7 @@ def test_signal_to_any_rank_interrupts_the_job(
     launcher: Launcher, scenario: str, rank: int, number: signal.Signals, tmp_path: Path
 ) -> None:
     ended = signalled(launcher.start(2, scenario, tmp_path), rank, number, tmp_path)
-    assert ended.code == 130
+    assert ended.code == 128 + number
     assert ended.seconds < QUICK
     assert ended.text.splitlines().count("interrupted") == 1
 
@@ -58,7 +58,7 @@ def test_signal_to_any_rank_interrupts_the_job(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_to_mpirun_ends_the_job(launcher: Launcher, number: signal.Signals, tmp_path: Path) -> None:
     ended = signalled(launcher.start(2, "works", tmp_path), None, number, tmp_path)
-    assert ended.code == (1 if launcher.open_mpi else 130)  # Open MPI kills the ranks after half a second.
+    assert ended.code == (1 if launcher.open_mpi else 128 + number)  # Open MPI kills the ranks after half a second.
     assert ended.seconds < QUICK
     assert "Traceback" not in ended.text
 

@@ -1,0 +1,19 @@
+"""Clocks: how long clients take in virtual time, and what a deadline makes of it."""
+
+from fedkd.clocks.clock import Clock, Finish
+from fedkd.clocks.deadline import After, Deadline, NoDeadline
+from fedkd.clocks.latency import Constant, Instant, Latency, Lognormal
+from fedkd.clocks.trace import Trace
+
+__all__ = [
+    "After",
+    "Clock",
+    "Constant",
+    "Deadline",
+    "Finish",
+    "Instant",
+    "Latency",
+    "Lognormal",
+    "NoDeadline",
+    "Trace",
+]

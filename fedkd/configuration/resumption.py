@@ -1,0 +1,49 @@
+"""What a resumed run may change, as far as the state that it goes on with must fit."""
+
+from __future__ import annotations
+
+from fedkd.clocks import NoDeadline
+from fedkd.configuration.settings import Settings
+from fedkd.errors import ConfigurationError
+from fedkd.tasks import ConvexTask, Foreign, Task
+
+_STAYS = ("with clients", "beside")
+"""When teachers learn whose learning is kept with the clients."""
+
+
+def check_resumption(kept: Settings, settings: Settings) -> None:
+    """Refuse changes that the kept state does not fit.
+
+    Raises:
+        ConfigurationError: key, reason and fix in one line.
+    """
+    if kept.task != settings.task and (_kind(kept) != _kind(settings) or isinstance(kept.task, Foreign)):
+        names = (type(one.task).__name__ for one in (kept, settings))
+        raise ConfigurationError(
+            f"task: {' -> '.join(names)}: cannot change, the kept model is not the new task's; start a new run"
+        )
+    teachers = (kept.teacher, settings.teacher)
+    if kept.teacher != settings.teacher and any(each is not None and each.learns in _STAYS for each in teachers):
+        names = ("none" if each is None else type(each).__name__ for each in teachers)
+        raise ConfigurationError(
+            f"teacher: {' -> '.join(names)}: cannot change, clients keep what it learns; start a new run"
+        )
+    if _many(kept) != _many(settings):
+        sizes = " -> ".join(f"{type(one.deadline).__name__} {_expected(one):g}" for one in (kept, settings))
+        raise ConfigurationError(
+            f"deadline, participation: {sizes}: workers add updates where there is no deadline and rounds expect "
+            f"reduce_from={kept.reduce_from} clients, and memories are elsewhere then; start a new run"
+        )
+
+
+def _kind(settings: Settings) -> type:
+    return next(kind for kind in (ConvexTask, Foreign, Task) if isinstance(settings.task, kind))
+
+
+def _expected(settings: Settings) -> float:
+    return settings.participation.probability(settings.clients) * settings.clients
+
+
+def _many(settings: Settings) -> bool:
+    """Whether workers add up their clients' updates, so that clients' memories are with the clients alone."""
+    return _expected(settings) >= settings.reduce_from and isinstance(settings.deadline, NoDeadline)
