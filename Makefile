@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test flower exhaustive fuzz triton check format wheel clean
+.PHONY: help sim test flower exhaustive faults fuzz triton check format wheel clean
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ flower: $(READY) ## run the tests that start Flower's processes: simulations on 
 
 exhaustive: $(READY) ## run Flower's tests and those that try every combination: laws on every set of kernels, a plug-in
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "exhaustive or flower"
+
+faults: $(READY) ## make every fault happen under every executor, and write docs/faults.md (about ten minutes)
+	$(BIN)/python -m tests.faults.matrix
 
 fuzz: $(READY) ## give EXECUTIONS inputs, by default a million, to everything that reads received bytes
 	$(BIN)/python -m tests.fuzz.run --executions $(EXECUTIONS)

@@ -23,6 +23,7 @@ FIXED = {
     "downlink": _MEMORIES,
     "store": "clients' states lie in it",
     "reduce_from": "it says where memories are",
+    "participation": "clients have states of rounds after the checkpoint, and must be asked in them again",
     "checkpoint_keep": "clients' files have room for so many",
     "name": _PLACE,
     "folder": _PLACE,

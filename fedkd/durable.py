@@ -30,7 +30,7 @@ def replace_text(path: Path, text: str) -> None:
     replace_bytes(path, text.encode())
 
 
-def replace_bytes(path: Path, data: bytes) -> None:
+def replace_bytes(path: Path, *data: bytes | memoryview) -> None:
     """Write a temporary file beside ``path``, flush it to disk, rename it, flush the folder.
 
     Raises:
@@ -38,7 +38,7 @@ def replace_bytes(path: Path, data: bytes) -> None:
     """
     with explained(path), temporary(path.with_name(path.name + ".tmp")) as new:
         with new.open("wb") as file:
-            file.write(data)
+            file.writelines(data)
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)

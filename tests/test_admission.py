@@ -26,7 +26,9 @@ def reply(number, **changes):
 
 def admitted(replies, missing=None, versions=None, late=None, **expected):
     def of(client):
-        return Expected(RUN, ROUND, client, (versions or {}).get(client, 0), **{"samples": 5, "volatile": True, **expected})
+        return Expected(
+            RUN, ROUND, client, (versions or {}).get(client, 0), **{"samples": 5, "volatile": True, **expected}
+        )
 
     return admit(Exchange(replies, None, (), missing or {}), BROADCAST, of, late)
 

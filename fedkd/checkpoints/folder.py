@@ -27,6 +27,7 @@ from fedkd.algorithms.downlinks import DownlinkState
 from fedkd.algorithms.uplinks import UplinkState
 from fedkd.checkpoints.described import describe, restore
 from fedkd.checkpoints.places import Place, Places, Shelf, raw
+from fedkd.checkpoints.tensors import write_tensors
 from fedkd.clients import ClientState
 from fedkd.durable import explained, replace_bytes
 from fedkd.errors import ConfigurationError
@@ -100,7 +101,7 @@ class Checkpoints:
         with explained(self._folder):
             self._folder.mkdir(exist_ok=True)
         name = f"{state.server.round:06d}"
-        shelf = Shelf(name, self._useful())
+        shelf = Shelf(name, {key: entry for key, entry in self._useful().items() if entry[2].file != name})
         body = json.dumps(describe(state, shelf.keep))
         if shelf.fresh:
             write_tensors(self._folder / f"{name}{_TENSORS}", shelf.fresh, {})
@@ -184,13 +185,6 @@ class Checkpoints:
         except (DamagedError, KeyError, TypeError, ValueError):
             return frozenset(path.stem for path in self._folder.glob(f"*{_TENSORS}"))
         return frozenset(files)
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Replace a safetensors file in one step."""
-    from safetensors.torch import save
-
-    replace_bytes(path, save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, dict(metadata)))
 
 
 def _tensors(path: Path) -> Mapping[str, Tensor]:

@@ -29,9 +29,9 @@ def check_resumption(kept: Settings, settings: Settings) -> None:
             f"teacher: {' -> '.join(names)}: cannot change, clients keep what it learns; start a new run"
         )
     if _many(kept) != _many(settings):
-        sizes = " -> ".join(f"{type(one.deadline).__name__} {_expected(one):g}" for one in (kept, settings))
+        names = (type(one.deadline).__name__ for one in (kept, settings))
         raise ConfigurationError(
-            f"deadline, participation: {sizes}: workers add updates where there is no deadline and rounds expect "
+            f"deadline: {' -> '.join(names)}: workers add updates where there is no deadline and rounds expect "
             f"reduce_from={kept.reduce_from} clients, and memories are elsewhere then; start a new run"
         )
 
@@ -40,10 +40,7 @@ def _kind(settings: Settings) -> type:
     return next(kind for kind in (ConvexTask, Foreign, Task) if isinstance(settings.task, kind))
 
 
-def _expected(settings: Settings) -> float:
-    return settings.participation.probability(settings.clients) * settings.clients
-
-
 def _many(settings: Settings) -> bool:
     """Whether workers add up their clients' updates, so that clients' memories are with the clients alone."""
-    return _expected(settings) >= settings.reduce_from and isinstance(settings.deadline, NoDeadline)
+    expected = settings.participation.probability(settings.clients) * settings.clients
+    return expected >= settings.reduce_from and isinstance(settings.deadline, NoDeadline)

@@ -76,7 +76,7 @@ class InProcess(Executor):
         self._committed, count = rounds, len(self.workers)
         for number, worker in enumerate(self.workers):
             mine = {client: state for client, state in carried.states.items() if client % count == number}
-            worker.restore(mine)
+            worker.restore(rounds[-1], mine)
 
     @property
     def seats(self) -> Sequence[Seat]:

@@ -133,7 +133,7 @@ def _commit(worker: Worker, order: Parcel) -> Answers:
 
 
 def _restore(worker: Worker, order: Parcel) -> Answers:
-    worker.restore(dict(map(unpack_state, order.parts)))
+    worker.restore(order.round, dict(map(unpack_state, order.parts)))
     return ()
 
 

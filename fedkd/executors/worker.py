@@ -118,10 +118,10 @@ class Worker:
         self._committed = rounds
         return dict(self.store.carried(max(rounds, default=0)))
 
-    def restore(self, states: Mapping[int, ClientState]) -> None:
-        """Take up what ``commit`` returned, each state as of the round that made it: a later UNDO goes back to it."""
+    def restore(self, round_: int, states: Mapping[int, ClientState]) -> None:
+        """Take up what ``commit`` returned, each state as of the round that made it: an UNDO may go back to it."""
         for client, state in states.items():
-            self.store.put(client, state.sent - 1, state)
+            self.store.put(client, min(state.sent, round_) - 1, state)
 
     def _receive(self, round_: int, order: Order) -> Arrived:
         client, (anew, version, messages) = order.client, opening(order.messages)

@@ -36,7 +36,14 @@ class Manifest(Recorder):
         self._path = info.folder / MANIFEST
         now = _now()
         self._content = {**describe(info), "environment": environment(), "started": now, "resumed": []}
-        self._content |= {"ended": None, "reason": "running", "rounds_done": 0, "model_sha256": "", "message": "", "code": None}
+        self._content |= {
+            "ended": None,
+            "reason": "running",
+            "rounds_done": 0,
+            "model_sha256": "",
+            "message": "",
+            "code": None,
+        }
         if self._path.is_file():
             before = read_manifest(info.folder)
             kept = {"started": before["started"], "rounds_done": before["rounds_done"]}

@@ -119,6 +119,13 @@ def test_the_newest_are_kept_and_nothing_else_stays(tmp_path: Path) -> None:
     assert load(tmp_path).server.round == 6
 
 
+def test_the_same_round_may_be_saved_again(tmp_path: Path) -> None:
+    checkpoints, state = Checkpoints(tmp_path, 2), with_clients(1, {5: torch.arange(1000.0)})
+    checkpoints.save(state)
+    checkpoints.save(other := with_model(state, 1, torch.ones(3)))
+    assert same(load(tmp_path), other)
+
+
 def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
     checkpoints, state = Checkpoints(tmp_path, 2), with_clients(1, {5: torch.arange(100_000.0)})
     for round_ in range(1, 6):

@@ -23,16 +23,7 @@ def settings_of(*overrides: str) -> Settings:
         ("teacher=none", "teacher=local", "teacher: none -> Local: cannot change, clients keep what it learns"),
         ("teacher=co_trained", "teacher=none", "teacher: CoTrained -> none: cannot change, clients keep what it"),
         ("teacher=local", "teacher.epochs=7", "teacher: Local -> Local: cannot change, clients keep what it learns"),
-        (
-            "participation=full",
-            "participation=bernoulli participation.p=0.1",
-            "deadline, participation: NoDeadline 20 -> ",
-        ),
-        (
-            "deadline=none",
-            "deadline=after deadline.seconds=9",
-            "deadline, participation: NoDeadline 20 -> After 20: workers add",
-        ),
+        ("deadline=none", "deadline=after deadline.seconds=9", "deadline: NoDeadline -> After: workers add"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_with_the_reason(before: str, after: str, message: str) -> None:
@@ -49,7 +40,6 @@ def test_a_state_that_does_not_fit_is_refused_with_the_reason(before: str, after
         ("teacher=none", "teacher=pretrained"),
         ("solver=sgd", "solver.learning_rate=0.5"),
         ("server=sgd", "server=adam"),
-        ("participation=fixed", "participation.size=15"),
     ],
 )
 def test_other_changes_fit(before: str, after: str) -> None:

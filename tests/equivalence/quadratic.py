@@ -116,5 +116,5 @@ def federation(case: Case) -> tuple[Federation, torch.Tensor]:
     executor = InProcess([Worker(shop, algorithm.receiver(), MemoryStore(), adder) for _ in range(case.workers)])
     evaluation = Evaluation(task.metrics, every=1, rounds=10**9)
     samples, zero = [case.samples] * CLIENTS, torch.zeros(case.dim, dtype=torch.float64)
-    rules = case.admission, samples, samples, case.clock
+    rules = case.admission, samples, samples, case.clock, case.volatile
     return Federation(algorithm, case.participation, executor, evaluation, case.seed, RUN, *rules), zero

@@ -89,10 +89,12 @@ def play(place: Place, folder: Path, *overrides: str) -> Ran:
     if place.ranks:
         from tests.e2e.test_mpirun import ended, started
 
-        ended(started(place.ranks, [*chosen, "name=run"], folder), folder)
-    else:
-        os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (ROOT, ROOT / "compression")))
-        run(folder / "run", chosen)
+        end = ended(started(place.ranks, [*chosen, "name=run"], folder), folder)
+        ran = Ran.of(folder / "run")
+        assert ran.manifest["reason"] != "running", f"exit code {end.code}: {end.text}"
+        return ran
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (ROOT, ROOT / "compression")))
+    run(folder / "run", chosen)
     return Ran.of(folder / "run")
 
 
