@@ -63,6 +63,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, whose names outlive a power cut.
+
+    Raises:
+        StorageError: the system refused.
+    """
+    with explained(folder):
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in missing:
+            sync_folder(path.parent)
+
+
 def check_folder(folder: Path) -> None:
     """See that a folder can be made, and written to; what is made for that is removed.
 

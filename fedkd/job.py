@@ -13,7 +13,7 @@ from fedkd.algorithms import ServerState, StaleMemoryError, fitted
 from fedkd.build import Setup, build
 from fedkd.checkpoints import Checkpoints, RunState, write_tensors
 from fedkd.configuration.settings import Settings
-from fedkd.durable import explained
+from fedkd.durable import make_folder
 from fedkd.ending import end, told
 from fedkd.errors import StorageError
 from fedkd.executors import ClientError
@@ -79,8 +79,7 @@ def execute(job: Job) -> Outcome:
     setup = build(job.settings, console.announce)
     checkpoints = Checkpoints(job.folder, job.settings.checkpoint_keep)
     kept = None if job.settings.resume is None else checkpoints.load(console.announce)
-    with explained(job.folder):
-        job.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(job.folder)
     choice = _choice(job, setup)
     setup = choice.setup
     state = setup.algorithm.start(setup.model) if kept is None else _resumed(job, setup, kept)

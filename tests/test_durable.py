@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fedkd import durable
 from fedkd.durable import check_folder, replace_bytes
 from fedkd.errors import ConfigurationError, StorageError
 
@@ -90,3 +91,12 @@ def test_what_is_not_writable_now_is_another_matter(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(StorageError, match=r"/a: cannot be written \(Read-only file system\); make it writable$"):
         check_folder(tmp_path / "a")
+
+
+def test_a_folder_that_is_made_has_its_name_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", synced.append)
+    durable.make_folder(tmp_path / "a" / "b")
+    durable.make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert sorted(synced) == [tmp_path, tmp_path / "a"]

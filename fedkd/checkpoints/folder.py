@@ -29,7 +29,7 @@ from fedkd.checkpoints.described import describe, restore
 from fedkd.checkpoints.places import Place, Places, Shelf, raw
 from fedkd.checkpoints.tensors import write_tensors
 from fedkd.clients import ClientState
-from fedkd.durable import explained, replace_bytes
+from fedkd.durable import explained, make_folder, replace_bytes
 from fedkd.errors import ConfigurationError
 from fedkd.executors import Carried
 from fedkd_compression import checksum
@@ -98,8 +98,7 @@ class Checkpoints:
         Raises:
             StorageError: the system refused; what was saved before is intact.
         """
-        with explained(self._folder):
-            self._folder.mkdir(exist_ok=True)
+        make_folder(self._folder)
         name = f"{state.server.round:06d}"
         shelf = Shelf(name, {key: entry for key, entry in self._useful().items() if entry[2].file != name})
         body = json.dumps(describe(state, shelf.keep))

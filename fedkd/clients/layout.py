@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from fedkd.durable import explained, sync_folder, temporary
+from fedkd.durable import explained, make_folder, sync_folder, temporary
 from fedkd.errors import ConfigurationError
 
 _VERSION = 4
@@ -25,8 +25,8 @@ def claim(folder: Path, layout: Mapping[str, int | str]) -> None:
     """
     wanted = {"version": _VERSION, **layout}
     path = folder / _FILE
+    make_folder(folder)
     with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _publish(path, json.dumps(wanted))
         text = path.read_bytes()

@@ -36,6 +36,8 @@ def _sampled() -> list[tuple[str, str, int, str, int]]:
 
 
 SAMPLED = _sampled()
+ELSEWHERE = [case for case in EVERYWHERE if case not in SAMPLED][::12]
+"""Some of all others; ``python -m tests.faults.kills`` draws from all."""
 
 
 def _check(algorithm: str, label: str, every: int, store: str, round_: int, folder: Path) -> None:
@@ -53,9 +55,7 @@ def test_a_killed_server_has_lost_nothing(
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(
-    ("algorithm", "label", "every", "store", "round_"), [case for case in EVERYWHERE if case not in SAMPLED]
-)
+@pytest.mark.parametrize(("algorithm", "label", "every", "store", "round_"), ELSEWHERE)
 def test_nor_has_one_that_was_killed_elsewhere(
     algorithm: str, label: str, every: int, store: str, round_: int, tmp_path: Path
 ) -> None:
