@@ -93,7 +93,8 @@ def play(place: Place, folder: Path, *overrides: str) -> Ran:
         ran = Ran.of(folder / "run")
         assert ran.manifest["reason"] != "running", f"exit code {end.code}: {end.text}"
         return ran
-    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (ROOT, ROOT / "compression")))
+    if place.starts:
+        os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (ROOT, ROOT / "compression")))
     run(folder / "run", chosen)
     return Ran.of(folder / "run")
 
