@@ -8,8 +8,8 @@ from typing import Any
 
 from fedkd.errors import ConfigurationError
 
-UNTRACED = frozenset({"rounds", "resume", "changed", "executor"})
-"""Keys that may differ at any time: how far a run goes, and where it happens."""
+UNTRACED = frozenset({"rounds", "resume", "changed", "executor", "recorder"})
+"""Keys that may differ at any time: how far a run goes, where it happens, and how it is told."""
 _MEMORIES = "memories at both ends were made with it"
 _PLACE = "the run stays in its folder"
 FIXED = {

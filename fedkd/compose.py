@@ -232,7 +232,9 @@ def _resumed(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
     asked = _asked(kept, _traced(manifest["facts"]["overrides"]), _traced(overrides))
     found = traced(kept, asked)
     admit_changes(found, values["changed"])
-    fresh = {"resume": resume, "rounds": rounds, "executor": values["executor"], "changed": values["changed"]}
+    told = values if any(_key(item).partition(".")[0] == "recorder" for item in overrides) else kept
+    fresh = {"resume": resume, "rounds": rounds, "changed": values["changed"]}
+    fresh |= {"executor": values["executor"], "recorder": told["recorder"]}
     if found:
         _check_resumption(kept, asked | fresh)
     return asked | fresh
@@ -263,7 +265,7 @@ def _traced(overrides: Sequence[str]) -> list[str]:
 
 def _elsewhere(override: str) -> bool:
     """Whether an override says where a run happens, which leaves no trace in its result."""
-    return _key(override).partition(".")[0] == "executor"
+    return _key(override).partition(".")[0] in ("executor", "recorder")
 
 
 def _key(override: str) -> str:

@@ -41,6 +41,8 @@ class Dispatch:
         share = math.ceil(len(broadcast.cohort) / len(pool.alive))
         self._together = max(min(pool.site.together, share), 1)
         self._began = time.perf_counter()
+        # Before anything is learned, predictions are an order and no seconds.
+        self._timed = pool.durations.learned
         self._queue = self._queued()
         for worker in sorted(pool.alive):
             self._inform(worker)
@@ -151,8 +153,7 @@ class Dispatch:
             self._queue.done(worker, running)
         client = self._queue.take(worker, self._now())
         if client is not None:
-            # Before anything is learned, predictions are an order and no seconds.
-            out[client] = self._queue.predicted(client, worker) if self._pool.durations.learned else math.inf
+            out[client] = self._queue.predicted(client, worker) if self._timed else math.inf
         return client
 
     def _may_go_ahead(self, worker: int) -> bool:

@@ -69,6 +69,14 @@ def test_a_resumed_run_keeps_its_configuration(tmp_path: Path) -> None:
     assert manifest["facts"]["overrides"] == [f"resume={tmp_path}", "rounds=3"]
 
 
+def test_a_resumed_run_may_be_told_otherwise(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path, SUPERVISED)
+    resume(tmp_path, 3)
+    assert capfd.readouterr().out == ""
+    resume(tmp_path, 4, "recorder=console")
+    assert "round 4/4" in capfd.readouterr().out
+
+
 def test_what_is_named_changes_for_the_rest_of_the_run(tmp_path: Path) -> None:
     for name in ("kept", "changed"):
         run(tmp_path / name, SUPERVISED)
