@@ -88,6 +88,7 @@ def test_the_page_is_whole_and_needs_nothing_else() -> None:
     assert not re.search(r"https?:|src=|href=|url\(|<script", page)
 
 
+@pytest.mark.exhaustive
 def test_what_is_broken_is_told_from_what_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a weight is believed, only the forged one is charged."""
     read: Callable[..., object] = Expected.read

@@ -51,7 +51,9 @@ def refuse_files(patch: pytest.MonkeyPatch, name: str) -> None:
     patch.setattr(Path, "open", open_)
 
 
-@pytest.mark.parametrize("name", [*DURING, *AROUND])
+@pytest.mark.parametrize(
+    "name", [DURING[0], *(pytest.param(name, marks=pytest.mark.exhaustive) for name in (*DURING[1:], *AROUND))]
+)
 def test_a_file_that_cannot_be_written_is_said_in_one_line(
     name: str, whole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
