@@ -172,6 +172,7 @@ class Checkpoints:
         names = {f"{round_:06d}" for round_ in kept}
         self._used = {name: self._used[name] if name in self._used else self._files(name) for name in names}
         needed = names.union(*self._used.values())
+        self._sizes = Counter({file: size for file, size in self._sizes.items() if file in needed})
         for path in self._folder.iterdir():
             if path.suffix == _TEMPORARY or (path.suffix == _TENSORS and path.stem not in needed):
                 path.unlink()

@@ -136,7 +136,7 @@ def test_a_bad_update_ends_a_run_that_does_not_forgive(name: str, fault: str, tm
         assert complaints(ran, equal_to(PLACES[name], "mcm", troubles, ROUNDS), troubles) == []
         return
     assert (ran.manifest["reason"], ran.manifest["rounds_done"], len(ran.lines)) == ("failed", ROUND, ROUND)
-    line = rf"client {CLIENT}, round {ROUND}(, worker \d on \S+ \(cpu\))?: {bad.why}"
+    line = rf"client {CLIENT}, round {ROUND}(, worker \d on \S+ \(cpu\))?: (failed: )?{bad.why}"
     assert re.fullmatch(line, ran.manifest["message"]), ran.manifest["message"]
 
 
