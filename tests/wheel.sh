@@ -41,7 +41,7 @@ small=(rounds=2 threads=1 data=digits data.samples=200 data.public=200 data.test
 "$work/env/bin/flower-simulation" name=flower num_supernodes=4 "${small[@]}"
 sha256() { grep '"model_sha256"' "runs/$1/manifest.json"; }
 test "$(sha256 main)" = "$(sha256 flower)" || { echo "Flower gave another model"; exit 1; }
-for file in manifest.json metrics.jsonl model.safetensors checkpoint.safetensors config.yaml report.html; do
+for file in manifest.json metrics.jsonl model.safetensors checkpoints/000002.json config.yaml report.html; do
     test -s "runs/main/$file" || { echo "runs/main/$file is missing"; exit 1; }
 done
 test "$(wc -l <runs/main/metrics.jsonl)" -eq 2
