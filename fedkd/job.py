@@ -177,7 +177,7 @@ def save_model(folder: Path, setup: Setup, model: Tensor) -> str:
     named = {"w": model}
     if isinstance(learner, NetworkLearner | CoTrainedLearner):
         learner.load(model)
-        named = {name: parameter.detach().clone() for name, parameter in learner.module.named_parameters()}
+        named = {name: parameter.detach() for name, parameter in learner.module.named_parameters()}
     write_tensors(folder / "model.safetensors", named, {})
     return hashlib.sha256(model.contiguous().numpy().tobytes()).hexdigest()
 

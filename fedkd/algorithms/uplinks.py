@@ -66,15 +66,15 @@ class _Verdicts:
         self.refused: dict[int, str] = {}
         self.remarks: dict[int, str] = {}
 
-    def counts(self, reply: Message, judged: _Judged) -> bool:
-        """Whether it does; it is noted."""
+    def noted(self, reply: Message, judged: _Judged) -> Received | None:
+        """What it brought, where it counts; either way it is noted."""
         if judged.arrived is None:
             self.refused[reply.client] = judged.passed.remark
-            return False
+            return None
         self.counted.append(reply)
         if judged.passed.remark:
             self.remarks[reply.client] = judged.passed.remark
-        return True
+        return judged.arrived
 
     def collected(self, totals: Totals, uplink: UplinkState) -> Collected:
         """With what those that count add up to."""
@@ -176,10 +176,11 @@ class MeanOfActive(Uplink):
             return self.link.apply(self.change(reply, memory), memory)
 
         for reply, judged in terms.of(replies, lambda reply: self.judged(reply, gate, read), self.threads):
-            if verdicts.counts(reply, judged) and judged.arrived is not None:
-                terms.add(reply, judged.arrived.received, judged.passed.factor * self.weights[reply.client])
-                if self.link.remembers:
-                    own[reply.client] = judged.arrived.memory
+            if (arrived := verdicts.noted(reply, judged)) is None:
+                continue
+            terms.add(reply, arrived.received, judged.passed.factor * self.weights[reply.client])
+            if self.link.remembers:
+                own[reply.client] = arrived.memory
         return verdicts.collected(totals_of(terms, Terms(self.dim), self.dim), replace(state, own=own))
 
     def mean(
@@ -217,9 +218,9 @@ class MeanOfMemories(Uplink):
             return Received(self.change(reply, against(reply)), None)
 
         for reply, judged in terms.of(replies, lambda reply: self.judged(reply, gate, read), self.threads):
-            if not verdicts.counts(reply, judged) or judged.arrived is None:
+            if (arrived := verdicts.noted(reply, judged)) is None:
                 continue
-            memory, weight, change = against(reply), self.weights[reply.client], judged.arrived.received
+            memory, weight, change = against(reply), self.weights[reply.client], arrived.received
             terms.add(reply, change, weight)
             if self.link.in_full(memory):
                 ahead.add(reply, change, weight)

@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from fedkd.algorithms import ServerState
 from fedkd.algorithms.downlinks import DownlinkState
 from fedkd.algorithms.uplinks import UplinkState
@@ -101,11 +99,12 @@ class Checkpoints:
         make_folder(self._folder)
         name = f"{state.server.round:06d}"
         shelf = Shelf(name, {key: entry for key, entry in self._useful().items() if entry[2].file != name})
-        body = json.dumps(describe(state, shelf.keep))
+        described = describe(state, shelf.keep)
+        files = frozenset(place.file for *_, place in shelf.places.values())
         if shelf.fresh:
             write_tensors(self._folder / f"{name}{_TENSORS}", shelf.fresh, {})
-        replace_bytes(self._folder / f"{name}{_STATE}", _signed(body))
-        self._known, self._used[name] = shelf.places, frozenset(place.file for *_, place in shelf.places.values())
+        replace_bytes(self._folder / f"{name}{_STATE}", _signed({"files": sorted(files), "state": described}))
+        self._known, self._used[name] = shelf.places, files
         self._sizes[name] = sum(place.size for *_, place in shelf.places.values() if place.file == name)
         with explained(self._folder):
             self._collect(state.server.round)
@@ -144,7 +143,7 @@ class Checkpoints:
             return tensor
 
         try:
-            state: RunState = restore(_verified(self._folder / f"{name}{_STATE}"), find, _KINDS)
+            state: RunState = restore(_verified(self._folder / f"{name}{_STATE}")["state"], find, _KINDS)
         except (KeyError, TypeError, ValueError) as error:
             raise DamagedError(f"{name}{_STATE}: {type(error).__name__}") from None
         self._known, self._sizes = shelf.places, Counter()
@@ -179,12 +178,10 @@ class Checkpoints:
 
     def _files(self, name: str) -> frozenset[str]:
         """Files that an older checkpoint names; all, if it cannot be read."""
-        files: set[str] = set()
         try:
-            restore(_verified(self._folder / f"{name}{_STATE}"), lambda word: _noted(files, word), _KINDS)
-        except (DamagedError, KeyError, TypeError, ValueError):
+            return frozenset(_verified(self._folder / f"{name}{_STATE}")["files"])
+        except DamagedError:
             return frozenset(path.stem for path in self._folder.glob(f"*{_TENSORS}"))
-        return frozenset(files)
 
 
 def _tensors(path: Path) -> Mapping[str, Tensor]:
@@ -197,7 +194,8 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
         raise DamagedError(f"{path.name}: {type(error).__name__}") from None
 
 
-def _signed(body: str) -> bytes:
+def _signed(content: Mapping[str, Any]) -> bytes:
+    body = json.dumps(content)
     digest = hashlib.sha256(body.encode()).hexdigest()
     return f'{_HEAD}{body}{_MIDDLE}{digest}"}}\n'.encode()
 
@@ -211,8 +209,3 @@ def _verified(path: Path) -> Any:
     if not middle or hashlib.sha256(body.encode()).hexdigest() != digest.rstrip('"}\n'):
         raise DamagedError(f"{path.name}: its checksum is wrong")
     return json.loads(body)
-
-
-def _noted(files: set[str], word: str) -> Tensor:
-    files.add(Place.of(word).file)
-    return torch.zeros(0, 2, dtype=torch.int64)

@@ -36,7 +36,6 @@ class Dispatch:
         self._small = all(sum(map(len, messages)) < SMALL for messages in broadcast.unicast.values())
         self._out: dict[int, dict[int, float]] = {worker: {} for worker in pool.alive}
         self._done: dict[int, tuple[Reply, Placement]] = {}
-        self._again: list[Reply] = []
         self._deaths: Counter[int] = Counter()
         share = math.ceil(len(broadcast.cohort) / len(pool.alive))
         self._together = max(min(pool.site.together, share), 1)
@@ -74,8 +73,8 @@ class Dispatch:
 
     @property
     def replies(self) -> list[Reply]:
-        """Those that came back, the first of each client and then any others."""
-        return [*(reply for reply, _ in self._done.values()), *self._again]
+        """Those that came back, the first of each client."""
+        return [reply for reply, _ in self._done.values()]
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -165,7 +164,7 @@ class Dispatch:
 
     def _take(self, worker: int, answer: Parcel) -> None:
         if answer.kind is Kind.REPLY and (answer.client in self._done or answer.round < self.round):
-            self._again.append(read_reply(answer))
+            self._pool.again.append(read_reply(answer))
             return
         if answer.kind is not Kind.REPLY or answer.client not in self._out[worker]:
             raise WireError(f"worker {worker}: {answer.kind.name} of client {answer.client}, which it does not have")
