@@ -183,7 +183,7 @@ def measure(setting: str, policy: Policy, runs: Iterable[Iterable[Round]]) -> Ro
                 idle.append(1 - sum(bar.end - bar.begin for bar in bars) / (makespan * len(given.factors)))
         regrets.append(durations.regret())
     count = sum(each.count for each in regrets)
-    error, best = ((sum(getattr(r, n) for r in regrets) / count if count else None) for n in ("bound", "best"))
+    error, best = ((sum(getattr(r, n) for r in regrets) / count if count else None) for n in ("surrogate", "best"))
     return Row(setting, policy.name, tuple(ratios), tuple(idle), error, best)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from fedkd.errors import ConfigurationError
 from fedkd.predict.affine import Line, fit
-from fedkd.predict.regret import Regret, RegretLog
+from fedkd.predict.fixed_lines import FixedLines
+from fedkd.predict.regret import Learner, Regret
 
 SHORTEST = 1e-6
 """Seconds below which a clock says nothing."""
@@ -54,7 +55,7 @@ class _Speed:
         return self.mean * self.clients / (self.clients + 1)
 
 
-class Durations:
+class Durations(Learner):
     """Predicts seconds from work; learns a line for all, a residual per client and a factor per worker.
 
     The line is fitted to 512 clients drawn from all that were observed, each at its mean: the order in which a round
@@ -84,7 +85,7 @@ class Durations:
         self._draws = np.random.default_rng(0)
         self._observed = self._next_fit = 0
         self._within, self._between, self._repeats = 0.01, 0.1, 0
-        self._log = RegretLog()
+        self._log = FixedLines()
 
     @property
     def learned(self) -> bool:
@@ -129,7 +130,10 @@ class Durations:
             self._fit()
 
     def regret(self) -> Regret:
-        """What the predictions cost so far, beside the best fixed rule."""
+        """What the predictions cost so far, beside the best fixed line.
+
+        U_t = |log seconds - log predicted| in nats; the cost is |seconds - predicted| <= U_t max(seconds, predicted).
+        """
         return self._log.total()
 
     def keep(self) -> dict[str, Any]:

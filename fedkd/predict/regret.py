@@ -1,73 +1,45 @@
-"""What predictions cost, beside the best rule in hindsight."""
+"""What learned predictions cost, beside what was possible."""
 
 from __future__ import annotations
 
-import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-
-import numpy as np
-
-SLOPES = (1.0, 0.9, 0.75, 0.5, 0.25, 0.1, 0.0)
-REACH, WIDTH, BINS = 4.0, 0.02, 400
-"""Levels in nats: as far from the first observation, as far apart, so many of them less one."""
 
 
 @dataclass(frozen=True)
 class Regret:
-    """Sums over the predictions that were followed by an observation.
+    """Sums over the predictions that were followed by an outcome; t counts them.
+
+    A surrogate U_t(x) bounds what an algorithm pays on instance t when it is given the prediction x, and is what is
+    learned on: average cost <= min_x average U_t(x) + regret.
 
     Args:
-        count: predictions.
-        bound: sum of U_t = |log seconds - log predicted|, in nats. It bounds the cost:
-            |seconds - predicted| <= U_t max(seconds, predicted).
-        cost: sum of |seconds - predicted|, in seconds.
-        best: what the best fixed rule in hindsight has for ``bound``.
+        count: T, predictions.
+        surrogate: sum of U_t(x_t), of the predictions that were made.
+        best: min_x sum of U_t(x): the same of the best fixed prediction in hindsight.
+        cost: what the algorithm paid with these predictions.
+        optimum: what it would have paid had it known every outcome.
     """
 
     count: int = 0
-    bound: float = 0.0
-    cost: float = 0.0
+    surrogate: float = 0.0
     best: float = 0.0
+    cost: float = 0.0
+    optimum: float = 0.0
 
     @property
     def regret(self) -> float:
-        """(bound - best)/count, in nats; negative where learning beats every fixed rule."""
-        return (self.bound - self.best) / max(self.count, 1)
+        """(surrogate - best)/count, in the surrogate's unit; negative where learning beats every fixed prediction."""
+        return (self.surrogate - self.best) / max(self.count, 1)
 
 
-class RegretLog:
-    """Adds up U_t of the predictions and of 7 x 399 fixed rules: constant memory and time.
+class Learner(ABC):
+    """Learns predictions online: ``suggest`` one, run the algorithm with it, ``observe`` the outcome.
 
-    The rules are exp(level) (1 - slope + slope work / work_1): one line for all clients and workers, from proportional
-    to constant. For a slope the sum over t of |z_t - level| is piecewise linear in the level, z_t being what the slope
-    leaves of log seconds: it follows from how many z lie below the level, and from their sum.
+    What the two take depends on what is known beforehand (features, a client's number) and on what an outcome is, so
+    each learner declares them; all of them log what they cost.
     """
 
-    def __init__(self) -> None:
-        self._counts = [[0] * BINS for _ in SLOPES]
-        self._sums = [[0.0] * BINS for _ in SLOPES]
-        self._count = 0
-        self._bound = self._cost = 0.0
-        self._first: tuple[float, float] | None = None
-
-    def add(self, work: float, predicted: float, seconds: float) -> None:
-        """Log one prediction and what came of it."""
-        if self._first is None:
-            self._first = max(work, 1.0), math.log(seconds)
-        unit, level = self._first
-        above = math.log(seconds) - level
-        for slope, counts, sums in zip(SLOPES, self._counts, self._sums, strict=True):
-            rest = above - math.log(max(1 + (work / unit - 1) * slope, 1e-9))
-            place = min(max(int((rest + REACH) / WIDTH), 0), BINS - 1)
-            counts[place] += 1
-            sums[place] += rest
-        self._count += 1
-        self._bound += abs(math.log(seconds / predicted))
-        self._cost += abs(seconds - predicted)
-
-    def total(self) -> Regret:
-        """The sums so far."""
-        counts, sums = (np.cumsum(each, axis=-1) for each in (self._counts, self._sums))
-        levels = np.arange(1, BINS) * WIDTH - REACH
-        rules = levels * (2 * counts[:, :-1] - counts[:, -1:]) + sums[:, -1:] - 2 * sums[:, :-1]
-        return Regret(self._count, self._bound, self._cost, float(rules.min()))
+    @abstractmethod
+    def regret(self) -> Regret:
+        """What the predictions cost so far."""

@@ -191,9 +191,9 @@ def test_regret_adds_up_the_logarithmic_errors_and_bounds_the_cost() -> None:
             limit += abs(math.log(seconds / predicted)) * max(seconds, predicted)
     regret = durations.regret()
     assert regret.count == 38
-    assert (regret.bound, regret.cost) == pytest.approx((bound, cost))
+    assert (regret.surrogate, regret.cost) == pytest.approx((bound, cost))
     assert regret.cost <= limit
-    assert regret.regret == pytest.approx((regret.bound - regret.best) / 38)
+    assert regret.regret == pytest.approx((regret.surrogate - regret.best) / 38)
 
 
 def test_the_best_fixed_line_is_that_of_a_search() -> None:
