@@ -68,17 +68,12 @@ class FolderStore(Store):
             ConfigurationError: the state is damaged.
             StorageError: the system refused.
         """
-        heads = self._heads(client)
-        older = [(head, slot) for slot, head in enumerate(heads) if head is not None and head.round < round_]
-        if not older:
-            return ClientState()
-        head, slot = max(older)
-        uplink, downlink, task = (
-            torch.empty(length, dtype=self._dtype) if there else None
-            for length, there in zip(self._lengths, head.present, strict=True)
-        )
-        self._fill(client, slot, head, [_bytes(vector) for vector in (uplink, downlink, task) if vector is not None])
-        return ClientState(uplink, head.sent, downlink, head.received, task)
+        older = [(head, slot) for head, slot in self._known(client) if head.round < round_]
+        return self._state(client, *max(older)) if older else ClientState()
+
+    def newest(self, client: int, round_: int) -> int:
+        """The round that made what ``before`` gives; -1 where that is empty."""
+        return max((head.round for head, _ in self._known(client) if head.round < round_), default=-1)
 
     def put(self, client: int, round_: int, state: ClientState) -> None:
         """Keep the state after ``round_``.
@@ -88,29 +83,35 @@ class FolderStore(Store):
             StorageError: the system refused: a full disk.
             ValueError: the round is committed, or a vector is not of this store's length and type.
         """
-        vectors = [
-            self._checked(vector, length, client)
-            for vector, length in zip(state.vectors, self._lengths, strict=True)
-            if vector is not None
-        ]
-        shard, offset = self._place(client)
-        heads = self._heads(client)
+        vectors, heads = self._vectors(client, state), self._heads(client)
         kept = needed((head.round for head in heads if head is not None), self._committed, round_)
         heads = [head if head is not None and head.round in kept else None for head in heads]
-        slot, (uplink, downlink, task) = heads.index(None), (vector is not None for vector in state.vectors)
-        if vectors:
-            self._shards.write(shard, [pack(heads, client)], offset)
-            self._shards.write(shard, vectors, self._start(offset, slot))
-        heads[slot] = Head(round_, state.sent, state.received, (uplink, downlink, task), _checksum(vectors))
-        self._shards.write(shard, [pack(heads, client)], offset)
+        self._write(client, heads, _head(round_, state, vectors), vectors)
 
     def undo(self, client: int, round_: int) -> None:
         """Forget the states after ``round_`` and later rounds."""
         heads = self._heads(client)
         if any(head is not None and head.round >= round_ for head in heads):
-            shard, offset = self._place(client)
-            left = [head if head is not None and head.round < round_ else None for head in heads]
-            self._shards.write(shard, [pack(left, client)], offset)
+            self._write_heads(client, [head if head is not None and head.round < round_ else None for head in heads])
+
+    def give(self, client: int) -> Mapping[int, ClientState]:
+        """All states of a client; they stay in the files, for checkpoints that know it to be here.
+
+        Raises:
+            ConfigurationError: one is damaged.
+            StorageError: the system refused.
+        """
+        return {head.round: self._state(client, head, slot) for head, slot in self._known(client)}
+
+    def adopt(self, client: int, states: Mapping[int, ClientState]) -> None:
+        """Take what another store gave; what was here already, and is the same, is not written again."""
+        vectors = {round_: self._vectors(client, state) for round_, state in states.items()}
+        wanted = {_head(round_, state, vectors[round_]): round_ for round_, state in states.items()}
+        heads = [head if head in wanted else None for head in self._heads(client)]
+        for head, round_ in wanted.items():
+            if head not in heads:
+                self._write(client, heads, head, vectors[round_])
+        self._write_heads(client, heads)
 
     def commit(self, rounds: Collection[int], undone: Mapping[int, int]) -> None:
         """Wait until what this process put is on the disk.
@@ -130,6 +131,33 @@ class FolderStore(Store):
     def close(self) -> None:
         """Close all files."""
         self._shards.close()
+
+    def _known(self, client: int) -> list[tuple[Head, int]]:
+        """The heads of a client's states, each with its slot."""
+        return [(head, slot) for slot, head in enumerate(self._heads(client)) if head is not None]
+
+    def _state(self, client: int, head: Head, slot: int) -> ClientState:
+        """What lies in a slot."""
+        uplink, downlink, task = (
+            torch.empty(length, dtype=self._dtype) if there else None
+            for length, there in zip(self._lengths, head.present, strict=True)
+        )
+        self._fill(client, slot, head, [_bytes(vector) for vector in (uplink, downlink, task) if vector is not None])
+        return ClientState(uplink, head.sent, downlink, head.received, task)
+
+    def _write(self, client: int, heads: list[Head | None], head: Head, vectors: list[memoryview]) -> None:
+        """A state into the first free slot, which its head then fills."""
+        shard, offset = self._place(client)
+        slot = heads.index(None)
+        if vectors:
+            self._write_heads(client, heads)
+            self._shards.write(shard, vectors, self._start(offset, slot))
+        heads[slot] = head
+        self._write_heads(client, heads)
+
+    def _write_heads(self, client: int, heads: list[Head | None]) -> None:
+        shard, offset = self._place(client)
+        self._shards.write(shard, [pack(heads, client)], offset)
 
     def _place(self, client: int) -> tuple[int, int]:
         """The client's shard and where its record begins."""
@@ -160,6 +188,14 @@ class FolderStore(Store):
         path = self._shards.path(self._place(client)[0])
         return ConfigurationError(f"client {client}: its state in {path} is damaged; delete the folder to begin again")
 
+    def _vectors(self, client: int, state: ClientState) -> list[memoryview]:
+        """The bytes of the vectors that there are, which must be what this store keeps."""
+        return [
+            self._checked(vector, length, client)
+            for vector, length in zip(state.vectors, self._lengths, strict=True)
+            if vector is not None
+        ]
+
     def _checked(self, vector: Tensor, length: int, client: int) -> memoryview:
         if vector.dtype != self._dtype or vector.shape != (length,):
             raise ValueError(
@@ -167,6 +203,11 @@ class FolderStore(Store):
                 f"[{length}] of {self._dtype}"
             )
         return _bytes(vector)
+
+
+def _head(round_: int, state: ClientState, vectors: list[memoryview]) -> Head:
+    uplink, downlink, task = (vector is not None for vector in state.vectors)
+    return Head(round_, state.sent, state.received, (uplink, downlink, task), _checksum(vectors))
 
 
 def _bytes(vector: Tensor) -> memoryview:

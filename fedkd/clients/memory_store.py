@@ -21,9 +21,12 @@ class MemoryStore(Store):
 
     def before(self, client: int, round_: int) -> ClientState:
         """The newest state from a round before ``round_``; an empty one if there is none."""
-        states = self._states.get(client, {})
-        newest = max((known for known in states if known < round_), default=None)
-        return ClientState() if newest is None else states[newest]
+        newest = self.newest(client, round_)
+        return ClientState() if newest < 0 else self._states[client][newest]
+
+    def newest(self, client: int, round_: int) -> int:
+        """The round that made what ``before`` gives; -1 where that is empty."""
+        return max((known for known in self._states.get(client, {}) if known < round_), default=-1)
 
     def put(self, client: int, round_: int, state: ClientState) -> None:
         """Keep the state after ``round_``."""
@@ -37,6 +40,16 @@ class MemoryStore(Store):
         if client in self._states:
             states = self._states[client]
             self._states[client] = {known: states[known] for known in states if known < round_}
+
+    def give(self, client: int) -> Mapping[int, ClientState]:
+        """All states of a client; they are forgotten here."""
+        self._touched.discard(client)
+        return self._states.pop(client, {})
+
+    def adopt(self, client: int, states: Mapping[int, ClientState]) -> None:
+        """Take what another store gave."""
+        self._states[client] = dict(states)
+        self._touched.add(client)
 
     def commit(self, rounds: Collection[int], undone: Mapping[int, int]) -> None:
         """Drop what neither a checkpoint nor a later round can ask for."""

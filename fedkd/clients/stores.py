@@ -33,6 +33,10 @@ class Store(ABC):
         """The newest state from a round before ``round_``; an empty one if there is none."""
 
     @abstractmethod
+    def newest(self, client: int, round_: int) -> int:
+        """The round that made what ``before`` gives; -1 where that is empty."""
+
+    @abstractmethod
     def put(self, client: int, round_: int, state: ClientState) -> None:
         """Keep the state after ``round_``; what was put for this round or later ones is forgotten.
 
@@ -43,6 +47,14 @@ class Store(ABC):
     @abstractmethod
     def undo(self, client: int, round_: int) -> None:
         """Forget the states after ``round_`` and later rounds, which did not count: the one before it is the newest."""
+
+    @abstractmethod
+    def give(self, client: int) -> Mapping[int, ClientState]:
+        """All states of a client that moves to another store, by round: this one is not asked for it any more."""
+
+    @abstractmethod
+    def adopt(self, client: int, states: Mapping[int, ClientState]) -> None:
+        """Take what another store gave, in place of all that was known of the client here."""
 
     @abstractmethod
     def commit(self, rounds: Collection[int], undone: Mapping[int, int]) -> None:

@@ -69,7 +69,10 @@ def same(a: ClientState, b: ClientState) -> bool:
 
 
 class Run:
-    """A run that is cut off now and then, with its store beside a model that forgets nothing it should know."""
+    """A run that is cut off now and then, with two stores beside a model that forgets nothing it should know.
+
+    Clients move between the stores; a checkpoint in files knows where each was.
+    """
 
     def __init__(self, begin: Begin, folder: Path, cohorts: list[list[int]]) -> None:
         self.begin, self.folder, self.cohorts = begin, folder, cohorts
@@ -78,7 +81,24 @@ class Run:
         self.saved: dict[int, Saved] = {0: []}
         self.behind: dict[int, int] = {}
         self.known: dict[int, dict[int, ClientState]] = {client: {} for client in CLIENTS}
-        self.store = begin(folder, [0], [])
+        self.homes = dict.fromkeys(CLIENTS, 0)
+        self.housed = {0: dict(self.homes)}
+        self.stores = self.begun([])
+
+    def begun(self, saved: Saved) -> list[Store]:
+        """Two stores, the first one with what a checkpoint carried."""
+        return [self.begin(self.folder / str(number), self.committed, [] if number else saved) for number in range(2)]
+
+    def store(self, client: int) -> Store:
+        """The store that is asked for a client."""
+        return self.stores[self.homes[client]]
+
+    def move(self, client: int) -> None:
+        """To the other store."""
+        states = self.store(client).give(client)
+        self.homes[client] = 1 - self.homes[client]
+        self.store(client).adopt(client, states)
+        self.check()
 
     def part_of_round(self, share: int) -> None:
         """Run some of the round's clients: always the same ones in the same order, with another outcome each time."""
@@ -88,9 +108,10 @@ class Run:
             if client in self.behind:
                 self.hear(client)
             new = state(self.number, bool(self.number % 3), not self.number % 4)
-            self.store.put(client, self.round, new)
+            self.store(client).put(client, self.round, new)
             self.known[client][self.round] = new
-            assert same(self.store.before(client, self.round + 1), new)
+            assert same(self.store(client).before(client, self.round + 1), new)
+            assert self.store(client).newest(client, self.round + 1) == self.round
         self.check()
 
     def refuse(self) -> None:
@@ -102,9 +123,9 @@ class Run:
     def hear(self, client: int) -> None:
         """Before it is trained again."""
         round_ = self.behind.pop(client)
-        self.store.undo(client, round_)
+        self.store(client).undo(client, round_)
         self.known[client] = {past: old for past, old in self.known[client].items() if past < round_}
-        assert same(self.store.before(client, self.round), self.wanted(client, self.round))
+        assert same(self.store(client).before(client, self.round), self.wanted(client, self.round))
 
     def wanted(self, client: int, round_: int) -> ClientState:
         """The newest state from a round before that counts."""
@@ -114,38 +135,49 @@ class Run:
 
     def check(self) -> None:
         """Everybody's state before this round, and before each checkpoint, can be read."""
-        files = isinstance(self.store, FolderStore)
+        files = isinstance(self.stores[0], FolderStore)
         for client in self.known:
             # Memory keeps what the newest checkpoint needs: the older ones carry their own.
             for round_ in (self.round, *(self.committed if files else self.committed[-1:])):
                 before = min(round_, self.behind.get(client, round_))
-                assert same(self.store.before(client, before), self.wanted(client, round_)), (client, round_)
+                there = self.store(client) if round_ == self.round else self.stores[self.home_before(client, round_)]
+                assert same(there.before(client, before), self.wanted(client, round_)), (client, round_)
+
+    def home_before(self, client: int, round_: int) -> int:
+        """Where a checkpoint before a round has a client; in memory only the newest home knows it."""
+        return self.housed[round_][client] if isinstance(self.stores[0], FolderStore) else self.homes[client]
 
     def commit(self) -> None:
         self.committed = sorted({*self.committed, self.round})[-KEPT:]
-        self.store.commit(self.committed, self.behind)
-        if isinstance(self.store, MemoryStore):
+        for store in self.stores:
+            store.commit(self.committed, self.behind)
+        self.housed[self.round] = dict(self.homes)
+        if isinstance(self.stores[0], MemoryStore):
             for client in list(self.behind):
                 self.hear(client)
-        self.saved[self.round] = list(self.store.carried(self.round))
+        self.saved[self.round] = [saved for store in self.stores for saved in store.carried(self.round)]
         for client, kept in self.saved[self.round]:
             assert same(kept, self.wanted(client, self.round))
-        if isinstance(self.store, MemoryStore):
+        if isinstance(self.stores[0], MemoryStore):
             some = {client for client in CLIENTS if not same(self.wanted(client, self.round), ClientState())}
-            assert some == {client for client, _ in self.saved[self.round]}
+            assert sorted(some) == sorted(client for client, _ in self.saved[self.round])
 
     def job_dies(self, checkpoint: int) -> None:
         """It goes on from the newest checkpoint, or from an older one."""
-        self.store.close()
+        for store in self.stores:
+            store.close()
         self.committed = self.committed[: max(len(self.committed) - checkpoint, 1)]
         self.round = self.committed[-1]
         for client, known in self.known.items():
             self.known[client] = {past: old for past, old in known.items() if past < self.round}
         self.behind = {client: round_ for client, round_ in self.behind.items() if round_ < self.round}
-        self.store = self.begin(self.folder, self.committed, self.saved[self.round])
+        self.homes = (
+            dict(self.housed[self.round]) if isinstance(self.stores[0], FolderStore) else dict.fromkeys(CLIENTS, 0)
+        )
+        self.stores = self.begun(self.saved[self.round])
 
 
-EVENTS = ["end", "end", "end and commit", "end refused", "worker dies", "job dies", "checkpoint damaged"]
+EVENTS = ["end", "end", "end and commit", "end refused", "worker dies", "job dies", "checkpoint damaged", "moves"]
 events = st.tuples(st.integers(0, 4), st.sampled_from(EVENTS))
 
 
@@ -168,10 +200,13 @@ def test_any_history_of_rounds_deaths_and_checkpoints(
                 run.round += 1
             if event == "end and commit":
                 run.commit()
+            if event == "moves":
+                run.move(CLIENTS[share % len(CLIENTS)])
             if event in ("job dies", "checkpoint damaged"):
                 run.job_dies(int(event == "checkpoint damaged"))
             run.check()
-        run.store.close()
+        for store in run.stores:
+            store.close()
 
 
 @BEGINS
@@ -183,9 +218,9 @@ def test_a_resumed_run_never_sees_the_future_of_the_one_before(begin: Begin, tmp
     for run.round in (1, 2, 3):
         run.part_of_round(1)
     run.job_dies(0)
-    assert run.store.before(0, 1).sent == 1
-    run.store.put(0, 1, state(9))
-    assert [run.store.before(0, round_).sent for round_ in (1, 2, 4, 99)] == [1, 9, 9, 9]
+    assert run.store(0).before(0, 1).sent == 1
+    run.store(0).put(0, 1, state(9))
+    assert [run.store(0).before(0, round_).sent for round_ in (1, 2, 4, 99)] == [1, 9, 9, 9]
 
 
 def test_an_unknown_client_has_an_empty_state(store: Store) -> None:
