@@ -14,7 +14,7 @@ import torch
 
 from fedkd.algorithms import Algorithm, Context, assemble
 from fedkd.beside import Beside
-from fedkd.clocks import Clock, NoDeadline
+from fedkd.clocks import Clock
 from fedkd.configuration.settings import Settings
 from fedkd.data import Dataset, label_counts
 from fedkd.errors import ConfigurationError
@@ -75,7 +75,7 @@ class Setup:
         """Whether workers add up their clients' updates: cohorts are large, and nobody can be late."""
         settings = self.settings
         expected = settings.participation.probability(settings.clients) * settings.clients
-        known = not settings.executor.volatile and isinstance(settings.deadline, NoDeadline)
+        known = not settings.executor.volatile and settings.deadline.waits
         return expected >= settings.reduce_from and known
 
     def open(self, folder: Path, values: Mapping[str, object]) -> Federation:
@@ -101,6 +101,7 @@ class Setup:
             run=run_number(settings),
             beside=0 if self.algorithm.beside is None else self.algorithm.beside.up,
             quorum=settings.admission.quorum,
+            schedule=settings.schedule,
         )
         evaluation = Evaluation(settings.task.metrics, settings.evaluate_every, settings.rounds)
         executor = settings.executor.start(site)
@@ -124,7 +125,8 @@ class Setup:
         learner = workshop.learner
         keep = self.settings.checkpoint_keep
         store = self.settings.store.open(folder, learner.dim, learner.dtype, learner.keeps, keep)
-        return Worker(workshop, self.algorithm.receiver(), store, uplink if self.reduces else None)
+        resident = self.settings.residency.around(store)
+        return Worker(workshop, self.algorithm.receiver(), resident, uplink if self.reduces else None)
 
     def workshop(self, device: str, folder: Path) -> Workshop:
         """All that training a client needs, on a device; what clients' teachers learn is kept in the folder."""

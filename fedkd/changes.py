@@ -8,7 +8,9 @@ from typing import Any
 
 from fedkd.errors import ConfigurationError
 
-UNTRACED = frozenset({"rounds", "resume", "changed", "executor", "recorder"})
+WHERE = ("executor", "schedule", "residency")
+"""Groups that say where a run happens: they leave no trace in its result."""
+UNTRACED = frozenset({"rounds", "resume", "changed", "recorder", *WHERE})
 """Keys that may differ at any time: how far a run goes, where it happens, and how it is told."""
 _MEMORIES = "memories at both ends were made with it"
 _PLACE = "the run stays in its folder"

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from fedkd.changes import UNTRACED, admit_changes, differences, replaced, traced
+from fedkd.changes import UNTRACED, WHERE, admit_changes, differences, replaced, traced
 from fedkd.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def _resumed(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
     admit_changes(found, values["changed"])
     told = values if any(_key(item).partition(".")[0] == "recorder" for item in overrides) else kept
     fresh = {"resume": resume, "rounds": rounds, "changed": values["changed"]}
-    fresh |= {"executor": values["executor"], "recorder": told["recorder"]}
+    fresh |= {"recorder": told["recorder"], **{group: values[group] for group in WHERE}}
     if found:
         _check_resumption(kept, asked | fresh)
     return asked | fresh
@@ -265,7 +265,7 @@ def _traced(overrides: Sequence[str]) -> list[str]:
 
 def _elsewhere(override: str) -> bool:
     """Whether an override says where a run happens, which leaves no trace in its result."""
-    return _key(override).partition(".")[0] in ("executor", "recorder")
+    return _key(override).partition(".")[0] in (*WHERE, "recorder")
 
 
 def _key(override: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fedkd.admission import Admission, admit
@@ -57,7 +57,7 @@ class Federation:
         samples, volatile = self.samples[client], self.volatile
         return Expected(self.run, state.round, client, version, samples, numbers, beside, volatile)
 
-    def finish(self, broadcast: Broadcast, exchange: Exchange) -> Finish:
+    def finish(self, state: ServerState, broadcast: Broadcast, exchange: Exchange) -> Finish:
         """When the first reply of each client that was asked is there, in virtual time."""
         asked = set(broadcast.cohort)
         first = {reply.client: reply for reply in reversed(exchange.replies) if reply.client in asked}
@@ -65,7 +65,7 @@ class Federation:
         work = [self.work[client] for client in clients]
         down = [sum(map(len, broadcast.to(client))) for client in clients]
         up = [first[client].size for client in clients]
-        return self.clock.finish(broadcast.round, clients, work, down, up, self.seed)
+        return self.clock.finish(broadcast.round, clients, work, down, up, self.seed, state.waiting)
 
 
 def run(federation: Federation, state: ServerState, rounds: int) -> Iterator[tuple[ServerState, RoundReport]]:
@@ -83,13 +83,14 @@ def play(federation: Federation, state: ServerState) -> tuple[ServerState, Round
     refresh = partial(algorithm.refresh, state)
     broadcast, state = algorithm.broadcast(state, cohort)
     exchange = executor.exchange(broadcast, refresh)
-    finish = federation.finish(broadcast, exchange)
+    finish = federation.finish(state, broadcast, exchange)
     admitted = admit(exchange, broadcast, partial(federation.expected, state), finish.told)
     collected = algorithm.collect(state, admitted.updates, exchange.partial, federation.admission.gate)
     admitted = admitted.after(collected)
     federation.admission.require(admitted, broadcast.round)
     state = algorithm.aggregate(state, collected, admitted.missing)
     state = algorithm.forget(state, admitted.lost) if admitted.lost else state
+    state = replace(state, waiting=federation.clock.learn(finish, state.waiting))
     seconds = time.perf_counter() - began
     metrics = executor.evaluate(state.model) if federation.evaluation.due(state.round) else {}
     times = Times(seconds, finish.round_seconds)

@@ -6,7 +6,9 @@ from typing import Literal
 
 from fedkd_compression import Key
 
-Purpose = Literal["data", "partition", "model", "teacher", "participation", "latency", "train", "uplink", "downlink"]
+Purpose = Literal[
+    "data", "partition", "model", "teacher", "participation", "latency", "deadline", "train", "uplink", "downlink"
+]
 
 EVERYONE = 0xFFFFFFFF
 """The client number of what concerns all clients; a client's own number is always below it."""

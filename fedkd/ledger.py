@@ -54,6 +54,8 @@ def report(
         metrics=dict(metrics),
         diagnostics=_mean(admitted.updates, names),
         placements=exchange.placements,
+        moved=exchange.moved,
+        learned=exchange.learned,
         traces={client: trace for client, trace in admitted.traces.items() if trace},
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedkd.changes import Differences, differences
+from fedkd.changes import WHERE, Differences, differences
 from fedkd.compose import compose
 from fedkd.configuration import Settings, check
 from fedkd.errors import ConfigurationError
@@ -101,8 +101,10 @@ def _values(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration of the run that is to be made again."""
     left = Left.read(folder)
     for item in overrides:
-        if item.partition("=")[0].lstrip("+").partition(".")[0] != "executor":
-            raise ConfigurationError(f"{item}: a run is made again as it was; only its executor may be another")
+        if item.partition("=")[0].lstrip("+").partition(".")[0] not in WHERE:
+            raise ConfigurationError(
+                f"{item}: a run is made again as it was; only where it happens ({', '.join(WHERE)}) may be another"
+            )
     for entry in left.manifest["resumed"]:
         if entry["changed"]:
             named = ", ".join(entry["changed"])
@@ -113,7 +115,10 @@ def _values(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
         raise ConfigurationError(f"{folder}: no round was done; there is nothing to compare")
     values = {**left.manifest["configuration"], "rounds": left.done, "resume": None, "changed": []}
     values["trainer"] = _trainer(left.manifest)
-    return values | ({"executor": compose(overrides)["executor"]} if overrides else {})
+    if not overrides:
+        return values
+    composed = compose(overrides)
+    return values | {group: composed[group] for group in WHERE}
 
 
 def _trainer(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

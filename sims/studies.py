@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedkd.changes import WHERE
 from fedkd.configuration import Settings, check
 from fedkd.errors import ConfigurationError, StorageError
 from fedkd.executors import ClientError
@@ -83,7 +84,7 @@ class Study:
     def _require_same(folder: Path, kept: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         """The configuration of a run that is continued, but for where it runs, is the one that it began with."""
         now = json.loads(json.dumps(values))
-        differing = [key for key in sorted({*kept, *now} - {"executor", "resume"}) if kept.get(key) != now.get(key)]
+        differing = [key for key in sorted({*kept, *now} - {*WHERE, "resume"}) if kept.get(key) != now.get(key)]
         if differing:
             raise ConfigurationError(
                 f"{folder}: holds a run with another {', '.join(differing)}; delete it or choose another --output"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fedkd import vectors
 from fedkd.algorithms.broadcast_model import BroadcastModel
@@ -86,6 +86,7 @@ class ServerState:
         restarting: clients whose memories were reset here, and must be there: the next message says so.
         undoing: clients whose last update did not count: the next message says to which version they go back.
         beside: what is kept for the vectors that travel beside the model.
+        waiting: what the deadline has learned; the algorithm only carries it.
     """
 
     round: int
@@ -96,6 +97,7 @@ class ServerState:
     restarting: tuple[int, ...] = ()
     undoing: tuple[int, ...] = ()
     beside: BesideState = field(default_factory=dict)
+    waiting: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,9 @@ class Algorithm:
             beside = beside if self.beside is None else self.beside.after(beside, model, collected.beside)
         restarting = tuple(client for client in state.restarting if client not in counted)
         undoing = tuple(sorted({*state.undoing, *missing} - counted))
-        return ServerState(state.round + 1, model, optimizer, downlink, uplink, restarting, undoing, beside)
+        return ServerState(
+            state.round + 1, model, optimizer, downlink, uplink, restarting, undoing, beside, state.waiting
+        )
 
     def forget(self, state: ServerState, clients: Collection[int]) -> ServerState:
         """Reset the memories of clients on this end; the next message to each resets them on the other."""

@@ -4,6 +4,7 @@ from fedkd.clients.choices import Folder, Memory, StoreChoice
 from fedkd.clients.folder_store import FolderStore
 from fedkd.clients.memory_store import MemoryStore
 from fedkd.clients.participation import Bernoulli, FixedCohort, Full, Participation
+from fedkd.clients.residency import Evict, Residency, SkiRental
 from fedkd.clients.samples import ClientSamples
 from fedkd.clients.store import ClientState
 from fedkd.clients.stores import Store
@@ -12,6 +13,7 @@ __all__ = [
     "Bernoulli",
     "ClientSamples",
     "ClientState",
+    "Evict",
     "FixedCohort",
     "Folder",
     "FolderStore",
@@ -19,6 +21,8 @@ __all__ = [
     "Memory",
     "MemoryStore",
     "Participation",
+    "Residency",
+    "SkiRental",
     "Store",
     "StoreChoice",
 ]

@@ -9,7 +9,7 @@ from fedkd.clients.stores import Store, needed
 
 
 class MemoryStore(Store):
-    """States are kept as they are, not copied: a tensor that was put must not be written afterwards.
+    """States in the host's memory are kept as they are: a tensor that was put must not be written afterwards.
 
     A client has as many states as there are checkpoints, after a commit, and at most two more at any time.
     """
@@ -32,7 +32,7 @@ class MemoryStore(Store):
         """Keep the state after ``round_``."""
         states = self._states.get(client, {})
         kept = needed(states, self._committed, round_)
-        self._states[client] = {known: states[known] for known in states if known in kept} | {round_: state}
+        self._states[client] = {known: states[known] for known in states if known in kept} | {round_: state.on_host()}
         self._touched.add(client)
 
     def undo(self, client: int, round_: int) -> None:

@@ -37,15 +37,29 @@ def unpack_state(data: bytes | memoryview) -> tuple[int, ClientState]:
     Raises:
         WireError: the bytes are damaged.
     """
+    client, sent, received, dim, length, up, down, task = _head(data)
     start = _HEAD.size + _CHECKSUM.size
-    if len(data) < start or zlib.crc32(data[: _HEAD.size]) != _CHECKSUM.unpack_from(data, _HEAD.size)[0]:
-        raise WireError("client state: head damaged or cut off")
-    client, sent, received, dim, length, up, down, task = _HEAD.unpack_from(data)
     if len(data) != start + up + down + task:
         raise WireError(f"client state: {len(data)} bytes, not {start + up + down + task}")
     rest = memoryview(data)[start:]
     uplink, downlink = _vector(rest[:up], dim), _vector(rest[up : up + down], dim)
     return client, ClientState(uplink, sent, downlink, received, _vector(rest[up + down :], length))
+
+
+def client_of(data: bytes | memoryview) -> int:
+    """Whose state these bytes are, the rest unread.
+
+    Raises:
+        WireError: the head is damaged.
+    """
+    return int(_head(data)[0])
+
+
+def _head(data: bytes | memoryview) -> tuple[int, ...]:
+    start = _HEAD.size + _CHECKSUM.size
+    if len(data) < start or zlib.crc32(data[: _HEAD.size]) != _CHECKSUM.unpack_from(data, _HEAD.size)[0]:
+        raise WireError("client state: head damaged or cut off")
+    return _HEAD.unpack_from(data)
 
 
 def _vector(data: memoryview, dim: int) -> Tensor | None:

@@ -27,6 +27,13 @@ class ClientState:
     received: int = 0
     task: Tensor | None = None
 
+    def on_host(self) -> ClientState:
+        """The same in the host's memory; itself if it is there."""
+        if all(vector is None or vector.is_cpu for vector in self.vectors):
+            return self
+        uplink, downlink, task = (None if vector is None else vector.cpu() for vector in self.vectors)
+        return ClientState(uplink, self.sent, downlink, self.received, task)
+
     @property
     def vectors(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """All that may be there, in the order in which they are kept."""

@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from fedkd.predict import Regret
+
 if TYPE_CHECKING:
     from fedkd.clients.store import ClientState
 
@@ -72,6 +74,10 @@ class Store(ABC):
     @abstractmethod
     def carried(self, round_: int) -> Iterator[tuple[int, ClientState]]:
         """Clients and their states before ``round_`` that a checkpoint must carry, since nothing else keeps them."""
+
+    def learned(self) -> Regret | None:
+        """What learned predictions of which states are asked for have cost; None where none are made."""
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from fedkd.clocks.deadline import Deadline
+import numpy as np
+
+from fedkd.clocks.deadline import Deadline, Learned
 from fedkd.clocks.latency import Floats, Ints, Latency
+
+EMPTY: Learned = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,16 @@ class Clock:
     latency: Latency
     deadline: Deadline
 
-    def finish(self, round_: int, clients: Ints, work: Floats, bytes_down: Ints, bytes_up: Ints, seed: int) -> Finish:
+    def finish(
+        self,
+        round_: int,
+        clients: Ints,
+        work: Floats,
+        bytes_down: Ints,
+        bytes_up: Ints,
+        seed: int,
+        learned: Learned = EMPTY,
+    ) -> Finish:
         """When the replies of a round arrive; an arrival at the deadline itself is in time.
 
         Args:
@@ -56,9 +70,16 @@ class Clock:
             bytes_down: of all messages that each receives [K].
             bytes_up: of each reply [K].
             seed: of the run.
+            learned: by the deadline, from the rounds before.
         """
-        limit = self.deadline.of(round_)
-        drawn = self.latency.seconds(round_, clients, work, bytes_down, bytes_up, seed).tolist()
-        seconds: dict[int, float] = dict(zip(clients, drawn, strict=True))
+        drawn = self.latency.seconds(round_, clients, work, bytes_down, bytes_up, seed)
+        seconds: dict[int, float] = dict(zip(clients, drawn.tolist(), strict=True))
+        limit = self.deadline.limit(np.sort(drawn), learned, seed, round_) if seconds else 0.0
         late = tuple(sorted(client for client, arrival in seconds.items() if arrival > limit))
         return Finish(seconds, late, limit if late else max(seconds.values(), default=0.0))
+
+    def learn(self, finish: Finish, learned: Learned) -> Learned:
+        """What the deadline has learned after a round; of a round without replies there is nothing to learn."""
+        if not finish.seconds:
+            return learned
+        return self.deadline.learn(np.sort(np.array(list(finish.seconds.values()))), learned)

@@ -56,8 +56,8 @@ class Latency(ABC):
         return
 
 
-def transfer(bytes_: Ints, mbit: float) -> Seconds:
-    """Seconds [K] that messages take at ``mbit`` million bits a second.
+def transfer(bytes_: Ints, mbit: float | Seconds) -> Seconds:
+    """Seconds [K] that messages take at ``mbit`` million bits a second: of all links, or of each [K].
 
     Example:
         >>> transfer([125_000, 0], 1.0)
@@ -104,25 +104,29 @@ class Constant(Latency):
 class Lognormal(Latency):
     """Unequal clients: compute = seconds_a_sample x work x exp(sigma_clients z_i + sigma_rounds z_ik).
 
-    Standard normals: z_i is drawn once for client i, z_ik for its round k. Links are equal.
+    A client's link has exp(sigma_links y_i) times the bandwidths, up and down. z_i and y_i are drawn once for client i,
+    z_ik for its round k: independent standard normals.
 
     Args:
         seconds_a_sample: the median, >= 0.
         sigma_clients: of the logarithm, between clients, in [0, 10].
         sigma_rounds: of the logarithm, between the rounds of a client, in [0, 10].
-        mbit_up: million bits a second from a client, > 0.
-        mbit_down: million bits a second to a client, > 0.
+        sigma_links: of the logarithm of a client's bandwidths, between clients, in [0, 10].
+        mbit_up: million bits a second from a client, the median, > 0.
+        mbit_down: million bits a second to a client, the median, > 0.
     """
 
     seconds_a_sample: float
     sigma_clients: float
     sigma_rounds: float
+    sigma_links: float
     mbit_up: float
     mbit_down: float
 
     def __post_init__(self) -> None:
         at_least(self, "seconds_a_sample", 0)
-        for name, sigma in (("sigma_clients", self.sigma_clients), ("sigma_rounds", self.sigma_rounds)):
+        for name in ("sigma_clients", "sigma_rounds", "sigma_links"):
+            sigma = getattr(self, name)
             if not 0 <= sigma <= MOST_SIGMA:
                 raise ConfigurationError(f"Lognormal: {name}={sigma} is outside [0, {MOST_SIGMA:g}]; choose one in it")
         positive(self, "mbit_up")
@@ -134,7 +138,15 @@ class Lognormal(Latency):
         now = normals(key(seed, "latency", round_).fold("round"), clients)
         factor = np.exp(self.sigma_clients * own + self.sigma_rounds * now)
         compute = self.seconds_a_sample * np.asarray(work, dtype=np.float64) * factor
-        return transfer(bytes_down, self.mbit_down) + compute + transfer(bytes_up, self.mbit_up)
+        width = self._widths(clients, seed)
+        return transfer(bytes_down, self.mbit_down * width) + compute + transfer(bytes_up, self.mbit_up * width)
+
+    def _widths(self, clients: Ints, seed: int) -> Seconds:
+        """Each client's bandwidth in units of the median [K]."""
+        if self.sigma_links == 0:
+            return np.ones(len(clients))
+        widths: Seconds = np.exp(self.sigma_links * normals(key(seed, "latency").fold("links"), clients))
+        return widths
 
 
 def normals(stream: Key, clients: Ints) -> Seconds:

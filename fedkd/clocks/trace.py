@@ -1,10 +1,11 @@
-"""Recorded times: a CSV file says how long each client computes in each round.
+"""Recorded times: a CSV file says how long each client computes in each round, and perhaps how fast its link is.
 
-    client_id,round,seconds
-    0,0,12.5
-    0,1,13.1
-    1,0,40.2
+    client_id,round,seconds,mbit_up,mbit_down
+    0,0,12.5,8,40
+    0,1,13.1,6.5,
+    1,0,40.2,,
 
+The last two columns may be missing, or empty: then the configured bandwidth holds.
 Rows may stand in any order. The run's clients and rounds need not be those of the file: client i without rows of its
 own takes those of the (i mod n)-th of the file's n clients in ascending order, and round k without a row the (k mod
 m)-th of that client's m rounds in ascending order.
@@ -36,8 +37,8 @@ class Trace(Latency):
 
     Args:
         path: of the file.
-        mbit_up: million bits a second from a client, > 0.
-        mbit_down: million bits a second to a client, > 0.
+        mbit_up: million bits a second from a client where the file does not say it, > 0.
+        mbit_down: million bits a second to a client where the file does not say it, > 0.
     """
 
     path: str
@@ -59,8 +60,10 @@ class Trace(Latency):
 
     def seconds(self, round_: int, clients: Ints, work: Floats, bytes_down: Ints, bytes_up: Ints, seed: int) -> Seconds:
         """Receiving, computing, sending, one after another."""
-        compute = self.table.seconds_of(round_, np.asarray(clients, dtype=np.int64))
-        return transfer(bytes_down, self.mbit_down) + compute + transfer(bytes_up, self.mbit_up)
+        compute, up, down = self.table.of_round(round_, np.asarray(clients, dtype=np.int64))
+        up, down = (np.where(np.isnan(own), mbit, own) for own, mbit in ((up, self.mbit_up), (down, self.mbit_down)))
+        seconds: Seconds = transfer(bytes_down, down) + compute + transfer(bytes_up, up)
+        return seconds
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,13 @@ class Table:
         clients: distinct, ascending [n].
         starts: the first row of each, and the number of rows at the end [n + 1].
         rounds: of each row [rows].
-        seconds: of each row [rows].
+        values: seconds, mbit_up and mbit_down of each row, NaN for a bandwidth that is not said [3, rows].
     """
 
     clients: Indices
     starts: Indices
     rounds: Indices
-    seconds: Seconds
+    values: Seconds
 
     @staticmethod
     def of(rows: Rows) -> Table:
@@ -85,10 +88,10 @@ class Table:
         order = np.lexsort((rows.rounds, rows.clients))
         clients, first = np.unique(rows.clients[order], return_index=True)
         starts = np.append(first, len(order)).astype(np.int64)
-        return Table(clients, starts, rows.rounds[order], rows.seconds[order])
+        return Table(clients, starts, rows.rounds[order], rows.values[:, order])
 
-    def seconds_of(self, round_: int, clients: Indices) -> Seconds:
-        """What the file says of each client in a round [K]."""
+    def of_round(self, round_: int, clients: Indices) -> Seconds:
+        """What the file says of each client in a round [3, K]."""
         place = np.searchsorted(self.clients, clients).clip(max=len(self.clients) - 1)
         place = np.where(self.clients[place] == clients, place, clients % len(self.clients))
         first, count = self.starts[place], self.starts[place + 1] - self.starts[place]
@@ -98,5 +101,5 @@ class Table:
             # At most one row a client; the first at or after a client's first row is its own, or another's.
             found = own[np.searchsorted(own, first).clip(max=len(own) - 1)]
             row = np.where((found >= first) & (found < first + count), found, row)
-        said: Seconds = self.seconds[row]
+        said: Seconds = self.values[:, row]
         return said

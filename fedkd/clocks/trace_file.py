@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -17,7 +17,9 @@ from fedkd.keys import EVERYONE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COLUMNS = ("client_id", "round", "seconds")
+COLUMNS, LINKS = ("client_id", "round", "seconds"), ("mbit_up", "mbit_down")
+"""What every file has, and what may follow in either order."""
+_NAMES, _MAY = ",".join(COLUMNS), ",".join(LINKS)
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,12 @@ class Rows:
     Args:
         clients: of each row, int64.
         rounds: of each row, int64.
-        seconds: of each row, float64, finite, >= 0.
+        values: float64 [3, rows]: seconds >= 0, then mbit_up and mbit_down > 0, NaN where the file does not say it.
     """
 
     clients: NDArray[np.int64]
     rounds: NDArray[np.int64]
-    seconds: NDArray[np.float64]
+    values: NDArray[np.float64]
 
 
 def read(path: Path) -> Rows:
@@ -43,7 +45,7 @@ def read(path: Path) -> Rows:
             client's round occurs twice.
     """
     if not path.is_file():
-        raise ConfigurationError(f"Trace: {path} is missing; set latency.path to a CSV file of {','.join(COLUMNS)}")
+        raise ConfigurationError(f"Trace: {path} is missing; set latency.path to a CSV file of {_NAMES}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file, strict=True)
@@ -51,41 +53,61 @@ def read(path: Path) -> Rows:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"Trace: {path} cannot be read ({error}); give a CSV file in UTF-8") from None
     if not rows:
-        raise ConfigurationError(f"Trace: {path} has no rows; give lines of {','.join(COLUMNS)}")
+        raise ConfigurationError(f"Trace: {path} has no rows; give lines of {_NAMES}")
     clients, rounds = np.array(list(rows), dtype=np.int64).T
-    return Rows(clients, rounds, np.array(list(rows.values())))
+    return Rows(clients, rounds, np.array(list(rows.values())).T)
 
 
-def _rows(path: Path, lines: Iterator[list[str]]) -> Iterator[tuple[int, int, int, float]]:
-    """Line, client, round and seconds of every row; empty lines are passed over."""
+Values = tuple[float, float, float]
+"""Seconds, mbit_up and mbit_down of a row."""
+
+
+def _rows(path: Path, lines: Iterator[list[str]]) -> Iterator[tuple[int, int, int, Values]]:
+    """Line, client, round and values of every row; empty lines are passed over."""
     header = tuple(word.strip() for word in next(lines, ()))
-    if header != COLUMNS:
-        _refuse(path, 1, f"has the columns {','.join(header)!r}", f"name them {','.join(COLUMNS)}")
+    more = header[len(COLUMNS) :]
+    if header[: len(COLUMNS)] != COLUMNS or not set(more) <= set(LINKS) or len(set(more)) < len(more):
+        _refuse(path, 1, f"has the columns {','.join(header)!r}", f"name them {_NAMES}, and perhaps {_MAY}")
     for line, row in enumerate(lines, 2):
+        if row and len(row) != len(header):
+            _refuse(path, line, f"has {len(row)} values, not {len(header)}", f"give {','.join(header)}")
         if row:
-            yield line, *_numbers(path, line, row)
+            yield line, *_numbers(path, line, dict(zip(header, row, strict=True)))
 
 
-def _distinct(path: Path, rows: Iterator[tuple[int, int, int, float]]) -> dict[tuple[int, int], float]:
-    found: dict[tuple[int, int], float] = {}
-    for line, client, round_, seconds in rows:
+def _distinct(path: Path, rows: Iterator[tuple[int, int, int, Values]]) -> dict[tuple[int, int], Values]:
+    found: dict[tuple[int, int], Values] = {}
+    for line, client, round_, values in rows:
         if (client, round_) in found:
             _refuse(path, line, f"tells of client {client}, round {round_} again", "keep one")
-        found[client, round_] = seconds
+        found[client, round_] = values
     return found
 
 
-def _numbers(path: Path, line: int, row: Sequence[str]) -> tuple[int, int, float]:
-    if len(row) != len(COLUMNS):
-        _refuse(path, line, f"has {len(row)} values, not {len(COLUMNS)}", f"give {','.join(COLUMNS)}")
-    client, round_ = (_whole(path, line, name, text) for name, text in zip(COLUMNS, row[:2], strict=False))
-    try:
-        seconds = float(row[2])
-    except ValueError:
-        seconds = math.nan
+def _numbers(path: Path, line: int, row: Mapping[str, str]) -> tuple[int, int, Values]:
+    client, round_ = (_whole(path, line, name, row[name]) for name in COLUMNS[:2])
+    seconds = _number(row["seconds"])
     if not 0 <= seconds < math.inf:
-        _refuse(path, line, f"has seconds={row[2].strip()}, which is not in [0, inf)", "give a number of seconds")
-    return client, round_, seconds
+        _refuse(
+            path, line, f"has seconds={row['seconds'].strip()}, which is not in [0, inf)", "give a number of seconds"
+        )
+    up, down = (_link(path, line, name, row.get(name, "").strip()) for name in LINKS)
+    return client, round_, (seconds, up, down)
+
+
+def _link(path: Path, line: int, name: str, text: str) -> float:
+    """Million bits a second; NaN where nothing stands there."""
+    mbit = _number(text)
+    if text and not 0 < mbit < math.inf:
+        _refuse(path, line, f"has {name}={text}, which is not in (0, inf)", "give million bits a second, or nothing")
+    return mbit
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _whole(path: Path, line: int, name: str, text: str) -> int:

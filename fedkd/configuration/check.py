@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from fedkd.algorithms import Context, assemble
+from fedkd.clients import Evict
+from fedkd.clocks import Quantile, SkiRental
 from fedkd.configuration.settings import Settings
 from fedkd.data import Folder, NaturalId, Outline
 from fedkd.errors import ConfigurationError
 from fedkd.executors import Auto, Mpi, mpi
+from fedkd.executors.schedule import STICKY
 from fedkd.models import Model
 from fedkd.tasks import ConvexTask, CoTrained, Foreign, ForeignData, Local, Pretrained, Task
 from fedkd.trainers import Batched, ForeignTrainer
@@ -33,7 +36,9 @@ def check(settings: Settings) -> None:
     _batched(settings)
     _links(settings)
     _clipped(settings)
+    _late(settings)
     _ranks(settings)
+    _placed(settings)
     if settings.resume is not None and not (Path(settings.resume) / "manifest.json").is_file():
         raise ConfigurationError(f"resume={settings.resume}: no manifest.json there; name the folder of a run")
 
@@ -75,6 +80,21 @@ def _ranks(settings: Settings) -> None:
     if mpi.launched() and not isinstance(settings.executor, Auto | Mpi):
         name = type(settings.executor).__name__
         raise ConfigurationError(f"executor: {name} under mpirun leaves its ranks idle; choose executor=auto")
+
+
+def _placed(settings: Settings) -> None:
+    """Clients that are on their own keep their states themselves."""
+    if not settings.executor.volatile:
+        return
+    name = type(settings.executor).__name__
+    if settings.schedule != STICKY:
+        raise ConfigurationError(
+            f"schedule: placement={settings.schedule.placement}, but with {name} clients stay on their nodes; "
+            "choose placement = sticky"
+        )
+    if not isinstance(settings.residency, Evict):
+        kind = type(settings.residency).__name__
+        raise ConfigurationError(f"residency: {kind}, but with {name} nodes keep states; choose residency=evict")
 
 
 def _teaching(settings: Settings) -> None:
@@ -135,6 +155,17 @@ def _clipped(settings: Settings) -> None:
         raise ConfigurationError(
             "admission: policy=clip needs the memory of each client, algorithm keeps their mean; "
             "choose policy = drop or algorithm.estimator = PP1"
+        )
+
+
+def _late(settings: Settings) -> None:
+    """A deadline that is made to leave clients behind needs an admission that goes on without them."""
+    learned = isinstance(settings.deadline, Quantile | SkiRental) and not settings.deadline.waits
+    if learned and settings.admission.policy == "fail":
+        name = type(settings.deadline).__name__
+        raise ConfigurationError(
+            f"deadline: {name} leaves clients behind, but admission=fail ends the run at the first; "
+            "choose admission=drop"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fedkd.clocks import NoDeadline
 from fedkd.configuration.settings import Settings
 from fedkd.errors import ConfigurationError
 from fedkd.tasks import ConvexTask, Foreign, Task
@@ -31,7 +30,7 @@ def check_resumption(kept: Settings, settings: Settings) -> None:
     if _many(kept) != _many(settings):
         names = (type(one.deadline).__name__ for one in (kept, settings))
         raise ConfigurationError(
-            f"deadline: {' -> '.join(names)}: workers add updates where there is no deadline and rounds expect "
+            f"deadline: {' -> '.join(names)}: workers add updates where nobody can be late and rounds expect "
             f"reduce_from={kept.reduce_from} clients, and memories are elsewhere then; start a new run"
         )
 
@@ -43,4 +42,4 @@ def _kind(settings: Settings) -> type:
 def _many(settings: Settings) -> bool:
     """Whether workers add up their clients' updates, so that clients' memories are with the clients alone."""
     expected = settings.participation.probability(settings.clients) * settings.clients
-    return expected >= settings.reduce_from and isinstance(settings.deadline, NoDeadline)
+    return expected >= settings.reduce_from and settings.deadline.waits

@@ -9,13 +9,14 @@ from typing import Any
 from fedkd.admission import Admission
 from fedkd.algorithms.algorithm import Row
 from fedkd.algorithms.server_optimizers import ServerOptimizer
-from fedkd.clients import StoreChoice
+from fedkd.clients import Residency, StoreChoice
 from fedkd.clients.participation import Participation
 from fedkd.clocks import Deadline, Latency
 from fedkd.configuration.construct import construct
 from fedkd.data import Partitioner, Source
 from fedkd.errors import ConfigurationError
 from fedkd.executors import ExecutorChoice
+from fedkd.executors.schedule import Schedule
 from fedkd.links import Link
 from fedkd.models import Model
 from fedkd.records import Console
@@ -86,7 +87,9 @@ class Settings:
     deadline: Deadline
     admission: Admission
     executor: ExecutorChoice
+    schedule: Schedule
     store: StoreChoice
+    residency: Residency
     recorder: Console
 
     def __post_init__(self) -> None:

@@ -14,8 +14,10 @@ from fedkd.clients import ClientState
 from fedkd.executors.orders import Reply
 from fedkd.executors.parcels import Kind, Parcel
 from fedkd.executors.placement import Seat, local_devices
+from fedkd.executors.schedule import STICKY, Schedule
 from fedkd.executors.worker import Worker
 from fedkd.messages import Broadcast
+from fedkd.predict import Regret
 from fedkd.records.report import Commentator, Outcome, Placement
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class Exchange:
         placements: which worker trained whom, and when.
         missing: clients that did not answer, and why.
         unsent: those of them to whom nothing was sent, so that nothing is counted for them alone.
+        moved: bytes of client states that went from one worker to another before the round.
+        learned: what learned predictions have cost so far, by what was predicted.
     """
 
     replies: Sequence[Reply]
@@ -54,6 +58,8 @@ class Exchange:
     placements: tuple[Placement, ...]
     missing: Mapping[int, str] = field(default_factory=dict)
     unsent: Collection[int] = ()
+    moved: int = 0
+    learned: Mapping[str, Regret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,6 +161,7 @@ class Site:
         run: the number that this run's messages carry.
         beside: numbers that a client sends beside its update.
         quorum: share of a cohort, in (0, 1], without which a round fails.
+        schedule: how clients come to workers.
     """
 
     make_worker: Callable[[str], Worker]
@@ -168,6 +175,7 @@ class Site:
     run: int
     beside: int = 0
     quorum: float = 1.0
+    schedule: Schedule = STICKY
 
 
 class Plan(Protocol):

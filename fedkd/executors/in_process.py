@@ -16,6 +16,7 @@ from fedkd.executors.orders import Order, Reply, named
 from fedkd.executors.placement import Seat, local_devices
 from fedkd.executors.worker import Worker
 from fedkd.messages import Broadcast
+from fedkd.predict import Regret
 from fedkd.records.report import Placement
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class InProcess(Executor):
                 end = time.perf_counter() - began
                 placements += [Placement(client, number, start, end, None) for client in group]
         partials = [partial for worker in self.workers if (partial := worker.summed()) is not None]
-        return Exchange(replies, Partial.merged(partials), tuple(placements))
+        residency = Regret.joined(learned for worker in self.workers if (learned := worker.store.learned()) is not None)
+        told = {} if residency is None else {"residency": residency}
+        return Exchange(replies, Partial.merged(partials), tuple(placements), learned=told)
 
     def evaluate(self, model: Tensor) -> dict[str, float]:
         """By the first worker."""

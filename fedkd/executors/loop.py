@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from itertools import islice
 
 from fedkd import vectors
@@ -129,12 +130,28 @@ def _commit(worker: Worker, order: Parcel) -> Answers:
     rounds, pairs = tuple(numbers[:count]), numbers[count:]
     kept = worker.commit(rounds, dict(zip(pairs[::2], pairs[1::2], strict=True)))
     parts = tuple(pack_state(client, state) for client, state in kept.items())
-    return [Parcel(Kind.COMMITTED, order.round, parts=parts)]
+    learned = worker.store.learned()
+    return [Parcel(Kind.COMMITTED, order.round, numbers=() if learned is None else astuple(learned), parts=parts)]
 
 
 def _restore(worker: Worker, order: Parcel) -> Answers:
     worker.restore(order.round, dict(map(unpack_state, order.parts)))
     return ()
+
+
+def giving(clients: Sequence[int]) -> Parcel:
+    """The order to give clients away."""
+    return Parcel(Kind.GIVE, numbers=tuple(map(float, clients)))
+
+
+def _give(worker: Worker, order: Parcel) -> Answers:
+    states = worker.give(map(int, order.numbers))
+    return [Parcel(Kind.GIVEN, parts=tuple(pack_state(client, state) for client, state in states))]
+
+
+def _take(worker: Worker, order: Parcel) -> Answers:
+    worker.take(map(unpack_state, order.parts))
+    return [Parcel(Kind.TAKEN)]
 
 
 _ORDERS: dict[Kind, Callable[[Worker, Parcel], Answers]] = {
@@ -144,4 +161,6 @@ _ORDERS: dict[Kind, Callable[[Worker, Parcel], Answers]] = {
     Kind.EVALUATE: _evaluate,
     Kind.COMMIT: _commit,
     Kind.RESTORE: _restore,
+    Kind.GIVE: _give,
+    Kind.TAKE: _take,
 }

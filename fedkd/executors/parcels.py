@@ -44,11 +44,16 @@ class Kind(IntEnum):
     EVALUATE = 5
     """Order: how good is this model? Answer: METRICS."""
     COMMIT = 6
-    """Order: make the clients' states before this round durable. Answer: COMMITTED, with states kept in memory."""
+    """Order: make the clients' states before this round durable. Answer: COMMITTED, with states kept in memory, and in
+    numbers what predictions of the store have cost."""
     RESTORE = 7
     """Order without answer: take these clients' states."""
     STOP = 8
     """Order without answer: the job is over."""
+    GIVE = 9
+    """Order: these clients move away; numbers: who. Answer: GIVEN, with their states, packed."""
+    TAKE = 10
+    """Order: these clients' states, packed, are yours from now on. Answer: TAKEN."""
     READY = 16
     REPLY = 17
     SUMMED = 18
@@ -56,6 +61,8 @@ class Kind(IntEnum):
     COMMITTED = 20
     FAILED = 21
     """Answer to any order: the text says what went wrong."""
+    GIVEN = 22
+    TAKEN = 23
 
 
 _KINDS = frozenset(Kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedkd import vectors
 from fedkd.algorithms import Partial
@@ -14,15 +14,19 @@ from fedkd.executors.dispatch import DEATHS, Dispatch
 from fedkd.executors.executor import Carried, ClientError, Exchange, Executor, Refresh, Site
 from fedkd.executors.lines import Hub
 from fedkd.executors.loop import committing, read_reply
+from fedkd.executors.moves import Moves
 from fedkd.executors.orders import Reply
 from fedkd.executors.parcels import NOBODY, Kind, Parcel
 from fedkd.executors.placement import Seat
 from fedkd.messages import Broadcast
-from fedkd.predict import Durations
+from fedkd.predict import Durations, Regret
 from fedkd_compression import WireError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+STATE_BYTES = 8
+"""Of a client's state, for each parameter, before one was seen."""
 
 
 class Pool(Executor):
@@ -30,6 +34,7 @@ class Pool(Executor):
 
     Attributes:
         durations: how long clients take, learned from round to round.
+        moves: what takes clients to other workers; None where they stay.
         homes: where a client's state is, if not every worker can read it.
         committed: the rounds of the checkpoints that are kept.
         alive: workers that are there.
@@ -46,16 +51,22 @@ class Pool(Executor):
         self.uninformed = set(self.alive)
         self.again: list[Reply] = []
         self.several_homes = len({self.home_of(worker) for worker in self.alive}) > 1
+        # Where every worker reads every state, there is nothing to place: idle workers pull.
+        placed = self.several_homes and site.schedule.placement == "matching"
+        self._residency: Regret | None = None
+        self.moves = Moves(STATE_BYTES * site.dim) if placed else None
 
     def exchange(self, broadcast: Broadcast, refresh: Refresh) -> Exchange:
-        """One round: everyone hears the broadcast, clients are pulled from a queue, sums are collected."""
+        """One round: states move, everyone hears the broadcast, clients are pulled from a queue, sums are collected."""
+        moved = self.moves.place(self, broadcast.cohort) if self.moves is not None else 0
         dispatch = Dispatch(self, broadcast, refresh)
         while True:
             dispatch.train()
             partials = self._sums(dispatch)
             if dispatch.complete:
                 again, self.again = self.again, []
-                return Exchange([*dispatch.replies, *again], Partial.merged(partials), dispatch.placements)
+                replies, partial = [*dispatch.replies, *again], Partial.merged(partials)
+                return Exchange(replies, partial, dispatch.placements, moved=moved, learned=self._learned())
 
     def evaluate(self, model: Tensor) -> dict[str, float]:
         """By the first worker that is there."""
@@ -69,14 +80,18 @@ class Pool(Executor):
         """By all; what a worker that died had written is in the host's page cache, and reaches the disk without it."""
         self.committed = rounds
         answers = self.ask(sorted(self.alive), committing(rounds, undone)).values()
+        self._residency = Regret.joined(Regret.of(answer.numbers) for answer in answers if answer.numbers)
         states = dict(sorted((unpack_state(part) for answer in answers for part in answer.parts), key=itemgetter(0)))
-        return Carried(states, {"durations": self.durations.keep(), "homes": dict(self.homes)})
+        schedule: dict[str, Mapping[Any, Any]] = {"durations": self.durations.keep(), "homes": dict(self.homes)}
+        return Carried(states, schedule if self.moves is None else {**schedule, "moves": self.moves.keep()})
 
     def restore(self, rounds: tuple[int, ...], carried: Carried) -> None:
         """Deal the clients to the workers, where they are at home from now on; on other workers times differ."""
         workers, self.committed = sorted(self.alive), rounds
         if carried.schedule:
             self.durations = Durations.resumed(carried.schedule["durations"])
+            if self.moves is not None and "moves" in carried.schedule:
+                self.moves.take_up(carried.schedule["moves"])
             if self.site.shared_states and self.several_homes:
                 self.homes = dict(carried.schedule["homes"])
         for index, worker in enumerate(workers):
@@ -155,6 +170,12 @@ class Pool(Executor):
             self.uninformed.add(worker)
         if not self.alive:
             raise ClientError(f"{self._named(worker)} {died}, and no other is left")
+
+    def _learned(self) -> dict[str, Regret]:
+        """What predictions have cost so far."""
+        duals = None if self.moves is None else self.moves.matched.regret()
+        learned = {"durations": self.durations.regret(), "duals": duals, "residency": self._residency}
+        return {name: regret for name, regret in learned.items() if regret is not None}
 
     def _sums(self, dispatch: Dispatch) -> list[Partial]:
         """What each worker's clients add up to; the clients of a worker that dies instead are run again."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -123,6 +124,18 @@ class Worker:
         for client, state in states.items():
             self.store.put(client, min(state.sent, round_) - 1, state)
 
+    def give(self, clients: Iterable[int]) -> list[tuple[int, ClientState]]:
+        """Clients move to another worker: all their states, each by itself."""
+        return [(client, state) for client in clients for state in self.store.give(client).values()]
+
+    def take(self, states: Iterable[tuple[int, ClientState]]) -> None:
+        """Clients have moved here, with what another worker gave."""
+        moved: defaultdict[int, dict[int, ClientState]] = defaultdict(dict)
+        for client, state in states:
+            moved[client][state.sent - 1] = state
+        for client, known in moved.items():
+            self.store.adopt(client, known)
+
     def _receive(self, round_: int, order: Order) -> Arrived:
         client, (anew, version, messages) = order.client, opening(order.messages)
         if version is not None:
@@ -181,8 +194,7 @@ class Worker:
         message = Message(Kind.REPLY, run, round_, client, state.sent, b"", samples, update.numbers, beside)
         told = self._delivered(message.pack(sent.pieces), round_, client, state)
         if told.verdict is None or not told.verdict.refused:
-            memory, kept = (None if vector is None else vector.cpu() for vector in (sent.memory, update.kept))
-            self.store.put(client, round_, replace(state, uplink=memory, sent=round_ + 1, task=kept))
+            self.store.put(client, round_, replace(state, uplink=sent.memory, sent=round_ + 1, task=update.kept))
         return told
 
     def _delivered(self, data: bytes, round_: int, client: int, before: ClientState) -> _Told:

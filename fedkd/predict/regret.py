@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,23 @@ class Regret:
     best: float = 0.0
     cost: float = 0.0
     optimum: float = 0.0
+
+    @staticmethod
+    def of(numbers: Sequence[float]) -> Regret:
+        """From what ``astuple`` gives, the count first."""
+        count, *sums = numbers
+        return Regret(int(count), *sums)
+
+    @staticmethod
+    def joined(regrets: Iterable[Regret]) -> Regret | None:
+        """Of several learners, each beside the best fixed prediction of its own; None where there is no learner.
+
+        Example:
+            >>> Regret.joined([Regret(1, 2.0, 1.0), Regret(2, 5.0, 3.0)])
+            Regret(count=3, surrogate=7.0, best=4.0, cost=0.0, optimum=0.0)
+        """
+        rows = [astuple(regret) for regret in regrets]
+        return Regret.of([sum(column) for column in zip(*rows, strict=True)]) if rows else None
 
     @property
     def regret(self) -> float:

@@ -47,8 +47,10 @@ def columns(rows: Sequence[Summary]) -> list[Column]:
         Column("factor", lambda row, _: readable_factor(row.factor)),
     ]
     present = [name for name in DIAGNOSTICS if any(name in row.diagnostics for row in rows)]
-    took = Column("seconds", lambda row, _: significant(row.seconds))
-    return [*fixed, *map(_diagnostic, present), took]
+    times = [Column("seconds", lambda row, _: significant(row.seconds))]
+    if any(row.virtual_seconds > 0 for row in rows):
+        times.append(Column("virtual seconds", lambda row, _: _virtual(row)))
+    return [*fixed, *map(_diagnostic, present), *times]
 
 
 def delta(row: Summary, first: Summary) -> str:
@@ -106,3 +108,7 @@ def _diagnostic(name: str) -> Column:
         return readable_number(row.diagnostics[name]) if name in row.diagnostics else ABSENT
 
     return Column(name.replace("_", " "), cell)
+
+
+def _virtual(row: Summary) -> str:
+    return significant(row.virtual_seconds) if row.virtual_seconds > 0 else ABSENT

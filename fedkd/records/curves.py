@@ -1,4 +1,4 @@
-"""Curves of runs: quality against rounds, bits and time, and what clients report against rounds."""
+"""Curves of runs: quality against rounds, bits, time and virtual time, and what clients report against rounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fedkd.records.units import prefix
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Against = Literal["rounds", "bits", "time"]
+Against = Literal["rounds", "bits", "time", "virtual time"]
 DASHES = ("solid", (0, (5, 2)), (0, (1, 1.6)))
 SIZE = (4.0, 2.7)
 """Inches; a phone shows it at about its natural size."""
@@ -24,7 +24,9 @@ MARKERS = 30
 ROUNDING = 1e-5
 """Numbers that are this close, relative to their size, are equal."""
 WIDE = 8
-"""Bits are on a logarithmic axis when one run sends so many times more than another."""
+"""Bits, or virtual seconds, are on a logarithmic axis when one run ends with so many times more than another."""
+UNITS = ((3 * 3600, 3600.0, "hours"), (300, 60.0, "minutes"), (0, 1.0, "seconds"))
+"""From how many seconds on, seconds in one, and its name."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Curve:
 
 
 def quality(runs: Sequence[History], metric: str, against: Against, reference: float | None) -> str:
-    """A metric of every run against rounds, bits up + down so far, or seconds so far, as SVG.
+    """A metric of every run against rounds, bits up + down so far, or seconds so far, measured or virtual, as SVG.
 
     Args:
         runs: the first one is drawn in front.
@@ -58,7 +60,8 @@ def quality(runs: Sequence[History], metric: str, against: Against, reference: f
         if metric == "excess_loss" and any(y > 0 for one in curves for y in one.y):
             axes.set_yscale("log", nonpositive="mask")
         axes.set_title(title(metric))
-        return svg.inline(figure, f"{metric}-{against}", f"{title(metric)} against {against}")
+        name = f"{metric}-{against.replace(' ', '-')}"
+        return svg.inline(figure, name, f"{title(metric)} against {against}")
 
 
 def diagnostic(runs: Sequence[History], name: str) -> str:
@@ -101,15 +104,28 @@ def dash(index: int) -> int:
     return index // len(svg.SERIES) % len(DASHES)
 
 
+def passes(run: History) -> bool:
+    """Whether virtual time passes in this run."""
+    return any(report.virtual_seconds > 0 for report in run.reports)
+
+
 def _points(run: History, metric: str, against: Against, scale: float) -> Curve:
+    if against == "virtual time" and not passes(run):
+        return Curve([], [])
     known = curve(run.reports, metric)
-    if against == "rounds":
-        x: list[float] = [report.round + 1.0 for report in run.reports]
-    elif against == "bits":
-        x = list(accumulate(8.0 * report.bytes_total for report in run.reports))
-    else:
-        x = list(accumulate(report.seconds for report in run.reports))
+    x = _so_far(run, against)
     return Curve([x[index] for index, _ in known], [scale * value for _, value in known])
+
+
+def _so_far(run: History, against: Against) -> list[float]:
+    """What the horizontal axis says after each round."""
+    if against == "rounds":
+        return [report.round + 1.0 for report in run.reports]
+    if against == "bits":
+        return list(accumulate(8.0 * report.bytes_total for report in run.reports))
+    if against == "time":
+        return list(accumulate(report.seconds for report in run.reports))
+    return list(accumulate(report.virtual_seconds for report in run.reports))
 
 
 def _reported(run: History, name: str) -> Curve:
@@ -119,20 +135,29 @@ def _reported(run: History, name: str) -> Curve:
 
 def _horizontal(axes: Axes, curves: Sequence[Curve], against: Against) -> float:
     """Label the horizontal axis; the result is what its values are divided by."""
-    ends = [one.x[-1] for one in curves if one.x]
     if against == "rounds":
         _rounds(axes)
         return 1.0
-    if against == "time":
-        minutes = max(ends, default=0.0) >= 300
-        axes.set_xlabel("minutes" if minutes else "seconds")
-        return 60.0 if minutes else 1.0
-    if ends and max(ends) > WIDE * min(ends):
+    ends = [one.x[-1] for one in curves if one.x]
+    longest = max(ends, default=0.0)
+    wide = against != "time" and bool(ends) and longest > WIDE * min(ends)
+    if wide:
         axes.set_xscale("log")
+    if against == "bits":
+        return _bits(axes, longest, wide)
+    unit, name = next((unit, name) for least, unit, name in UNITS if longest >= least)
+    axes.set_xlabel(f"virtual {name}" if against == "virtual time" else name)
+    if wide:
+        axes.xaxis.set_major_formatter("{x:g}")
+    return unit
+
+
+def _bits(axes: Axes, most: float, wide: bool) -> float:
+    if wide:
         axes.xaxis.set_major_formatter(lambda bits, _: _round_bits(bits))
         axes.set_xlabel("up + down")
         return 1.0
-    scale, letter = prefix(max(ends, default=0.0))
+    scale, letter = prefix(most)
     axes.set_xlabel(f"{letter}bit up + down")
     return scale
 

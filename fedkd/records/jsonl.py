@@ -13,6 +13,8 @@ from fedkd.records.lines import RoundLines, read_lines
 from fedkd.records.report import Outcome, Recorder, RoundReport, RunInfo
 
 METRICS = "metrics.jsonl"
+ELSEWHERE = ("placements", "traces", "moved", "learned")
+"""Fields of a report that other files keep."""
 
 
 class Jsonl(Recorder):
@@ -52,16 +54,17 @@ def read_reports(folder: Path) -> list[RoundReport]:
 
 
 def to_line(report: RoundReport) -> str:
-    """One line of JSON, without placements and traces; numbers that JSON does not have, not finite, become null."""
-    values = dataclasses.asdict(dataclasses.replace(report, placements=(), traces={}))
-    del values["placements"], values["traces"]
+    """One line of JSON, without what is in other files; numbers that JSON does not have, not finite, become null."""
+    values = dataclasses.asdict(dataclasses.replace(report, placements=(), traces={}, learned={}))
+    for name in ELSEWHERE:
+        del values[name]
     for name in ("metrics", "diagnostics"):
         values[name] = {key: _finite(value) for key, value in values[name].items()}
     return json.dumps(values, allow_nan=False)
 
 
 def of_line(line: str) -> RoundReport:
-    """The report that a line holds; null reads as NaN, and placements are in a file of their own."""
+    """The report that a line holds; null reads as NaN, and some fields are in other files."""
     values: dict[str, Any] = json.loads(line)
     changed = {
         "cohort": tuple(values["cohort"]),

@@ -89,6 +89,7 @@ def render(runs: Sequence[History]) -> str:
         cards=tables.cards(rows[0]),
         legend=[Legend(row.name, index % len(SERIES), curves.dash(index)) for index, row in enumerate(rows)],
         quality=_quality(runs),
+        virtual=any(map(curves.passes, runs)),
         runs=tables.runs_side_by_side(rows) if len(rows) > 1 else None,
         directions=tables.bytes_by_direction(rows[0]),
         parts=tables.bytes_by_part(rows[0]),
@@ -102,12 +103,14 @@ def render(runs: Sequence[History]) -> str:
 
 
 def _quality(runs: Sequence[History]) -> list[Picture]:
-    """The headline against rounds, bits and time; excess loss too where there is also an accuracy."""
+    """The headline against rounds, bits and time, and virtual time where it passes; excess loss too beside accuracy."""
     name = headline(runs[0].reports)
     known = {metric for report in runs[0].reports for metric in report.metrics}
     metrics = [name] if name else []
     metrics += [other for other in ("excess_loss",) if other in known and other != name]
-    sides: tuple[curves.Against, ...] = ("rounds", "bits", "time")
+    sides: list[curves.Against] = ["rounds", "bits", "time"]
+    if any(map(curves.passes, runs)):
+        sides.append("virtual time")
     return [
         _picture(curves.quality(runs, metric, against, _teacher(runs[0]) if metric == "accuracy" else None))
         for metric in metrics

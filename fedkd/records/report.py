@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from fedkd.predict import Regret
 
 if TYPE_CHECKING:
     from fedkd.executors.placement import Seat
@@ -58,6 +60,8 @@ class RoundReport:
         diagnostics: what clients report, averaged over the cohort.
         placements: which worker trained which client, and when.
         traces: where clients failed, in the lines of a traceback.
+        moved: bytes of client states that went from one worker to another.
+        learned: what learned predictions have cost so far, by what was predicted.
     """
 
     round: int
@@ -79,6 +83,8 @@ class RoundReport:
     diagnostics: dict[str, float]
     placements: tuple[Placement, ...] = ()
     traces: dict[int, str] = field(default_factory=dict)
+    moved: int = 0
+    learned: Mapping[str, Regret] = field(default_factory=dict)
 
     @property
     def bytes_down(self) -> int:

@@ -28,6 +28,7 @@ class Summary:
         missing: those that did not.
         restarted: how often a client was started anew.
         uncompressed: bytes of one model as float32.
+        virtual_seconds: of all rounds, on the clients' own devices and links; 0 where no virtual time passes.
         diagnostics: of the last round that has some.
     """
 
@@ -48,6 +49,7 @@ class Summary:
     bytes_side: int
     bytes_body: int
     seconds: float
+    virtual_seconds: float
     seconds_train: float
     seconds_link: float
     diagnostics: Mapping[str, float]
@@ -122,6 +124,7 @@ def summarise(name: str, reports: Sequence[RoundReport], uncompressed: int) -> S
         bytes_side=sum(report.bytes_side for report in reports),
         bytes_body=sum(report.bytes_body for report in reports),
         seconds=sum(report.seconds for report in reports),
+        virtual_seconds=sum(report.virtual_seconds for report in reports),
         seconds_train=sum(report.seconds_train for report in reports),
         seconds_link=sum(report.seconds_link for report in reports),
         diagnostics=next((report.diagnostics for report in reversed(reports) if report.diagnostics), {}),

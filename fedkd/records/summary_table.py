@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def summary_table(summary: Summary, outcome: Outcome) -> Table:
-    """Final metric, bits in both directions against float32, time, and what distillation says of its targets."""
+    """Final metric, bits in both directions against float32, times, and what distillation says of its targets."""
     from rich import box
     from rich.table import Table
 
@@ -63,7 +63,12 @@ def _against_float32(count: int, factor: float | None) -> str:
 
 def _time(summary: Summary) -> list[tuple[str, str, str]]:
     training, link = readable_seconds(summary.seconds_train), readable_seconds(summary.seconds_link)
-    return [("time of rounds", readable_seconds(summary.seconds), f"clients: training {training}, compression {link}")]
+    rows = [("time of rounds", readable_seconds(summary.seconds), f"clients: training {training}, compression {link}")]
+    if summary.virtual_seconds > 0:
+        pace = readable_seconds(summary.virtual_seconds / summary.rounds)
+        note = f"on the clients' own devices and links; {pace} a round"
+        rows.append(("virtual time", readable_seconds(summary.virtual_seconds), note))
+    return rows
 
 
 def _absences(summary: Summary) -> list[tuple[str, str, str]]:

@@ -43,20 +43,24 @@ class Card:
 
 
 def cards(summary: Summary) -> list[Card]:
-    """Quality, bytes, rate and time."""
+    """Quality, bytes, rate and time, and virtual time where it passes."""
     name = summary.metric.replace("_", " ")
     last, best = readable_metric(summary.metric, summary.last), readable_metric(summary.metric, summary.best)
     note = f"mean of the last {LAST}; last {last}, best {best}"
     quality = Card(name[:1].upper() + name[1:], readable_metric(summary.metric, summary.mean_last), note)
     fewer = Card("Fewer bytes than float32", readable_factor(summary.factor), _both(summary))
     sent = f"up {readable_bytes(summary.bytes_up)}, down {readable_bytes(summary.bytes_down)}"
-    pace = readable_seconds(summary.seconds / max(summary.rounds, 1))
     return [
         *([quality] if summary.metric else []),
         Card("Sent", readable_bytes(summary.bytes_total), sent),
         fewer,
-        Card("Time of rounds", readable_seconds(summary.seconds), f"{pace} a round"),
+        _took("Time of rounds", summary.seconds, summary.rounds),
+        *([_took("Virtual time", summary.virtual_seconds, summary.rounds)] if summary.virtual_seconds > 0 else []),
     ]
+
+
+def _took(title: str, seconds: float, rounds: int) -> Card:
+    return Card(title, readable_seconds(seconds), f"{readable_seconds(seconds / max(rounds, 1))} a round")
 
 
 def bytes_by_direction(summary: Summary) -> Table:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fedkd.predict import Regret
 from fedkd.records.lines import RoundLines, read_lines
 from fedkd.records.report import Outcome, Placement, Recorder, RoundReport, RunInfo
 
@@ -24,11 +26,15 @@ class RoundTimeline:
         round: counted from 0.
         workers: that the run had, also those that got no client in this round.
         bars: one for every client.
+        moved: bytes of client states that went from one worker to another before the round.
+        learned: what learned predictions have cost since the run was started or resumed, by what was predicted.
     """
 
     round: int
     workers: int
     bars: tuple[Placement, ...]
+    moved: int = 0
+    learned: Mapping[str, Regret] = field(default_factory=dict)
 
     @property
     def makespan(self) -> float:
@@ -52,7 +58,8 @@ class Timeline(Recorder):
     """Writes a line after every round; a resumed run replaces the lines of the rounds that it repeats.
 
     A line is ``{"round": k, "workers": W, "bars": [[client, worker, begin, end, predicted], ...]}``, with times in
-    seconds since the round's start.
+    seconds since the round's start; also ``"moved": bytes`` and ``"learned": {name: [count, surrogate, best, cost,
+    optimum]}``, where there is something to say; null is a number that is not known.
     """
 
     def __init__(self) -> None:
@@ -71,7 +78,8 @@ class Timeline(Recorder):
         workers = self._workers
         if workers is None:
             workers = 1 + max((bar.worker for bar in report.placements), default=0)
-        self._lines.write(report.round, to_line(RoundTimeline(report.round, workers, report.placements)))
+        timeline = RoundTimeline(report.round, workers, report.placements, report.moved, report.learned)
+        self._lines.write(report.round, to_line(timeline))
 
     def finish(self, outcome: Outcome) -> None:
         """Close the file."""
@@ -90,14 +98,27 @@ def read_timeline(folder: Path) -> list[RoundTimeline]:
 def to_line(timeline: RoundTimeline) -> str:
     """One line of JSON."""
     bars = [_numbers(bar) for bar in timeline.bars]
-    values = {"round": timeline.round, "workers": timeline.workers, "bars": bars}
+    values: dict[str, Any] = {"round": timeline.round, "workers": timeline.workers, "bars": bars}
+    if timeline.moved:
+        values["moved"] = timeline.moved
+    if timeline.learned:
+        values["learned"] = {name: [_rounded(one) for one in astuple(each)] for name, each in timeline.learned.items()}
     return json.dumps(values, allow_nan=False)
 
 
 def of_line(line: str) -> RoundTimeline:
     """The timeline that a line holds."""
     values: dict[str, Any] = json.loads(line)
-    return RoundTimeline(values["round"], values["workers"], tuple(Placement(*bar) for bar in values["bars"]))
+    learned = {
+        name: Regret.of([math.nan if one is None else one for one in numbers])
+        for name, numbers in values.get("learned", {}).items()
+    }
+    bars = tuple(Placement(*bar) for bar in values["bars"])
+    return RoundTimeline(values["round"], values["workers"], bars, values.get("moved", 0), learned)
+
+
+def _rounded(number: float) -> float | None:
+    return round(number, DIGITS) if math.isfinite(number) else None
 
 
 def _numbers(bar: Placement) -> tuple[int, int, float, float, float | None]:

@@ -34,6 +34,8 @@ def readable_seconds(seconds: float) -> str:
         >>> readable_seconds(75)
         '1 min 15 s'
     """
+    if not math.isfinite(seconds):
+        return str(seconds)
     if seconds < 0.9995:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 59.95:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fedkd.clients.folder_store import FolderStore
 from fedkd.clients.memory_store import MemoryStore
+from fedkd.clients.residency import SkiRental
 from fedkd.clients.store import ClientState
 from fedkd.clients.stores import Store, needed
 
@@ -40,10 +41,15 @@ def begin_folder(folder: Path, committed: list[int], saved: Saved) -> Store:
     return store
 
 
-BEGINS = pytest.mark.parametrize("begin", [begin_memory, begin_folder])
+def begin_resident(folder: Path, committed: list[int], saved: Saved) -> Store:
+    return SkiRental(price=3.0, mebibytes=1).around(begin_folder(folder, committed, saved))
 
 
-@pytest.fixture(params=[begin_memory, begin_folder])
+ALL = [begin_memory, begin_folder, begin_resident]
+BEGINS = pytest.mark.parametrize("begin", ALL)
+
+
+@pytest.fixture(params=ALL)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     store = request.param(tmp_path, [0], [])
     yield store
@@ -76,6 +82,7 @@ class Run:
 
     def __init__(self, begin: Begin, folder: Path, cohorts: list[list[int]]) -> None:
         self.begin, self.folder, self.cohorts = begin, folder, cohorts
+        self.files = begin is not begin_memory
         self.round = self.number = 0
         self.committed = [0]
         self.saved: dict[int, Saved] = {0: []}
@@ -135,30 +142,29 @@ class Run:
 
     def check(self) -> None:
         """Everybody's state before this round, and before each checkpoint, can be read."""
-        files = isinstance(self.stores[0], FolderStore)
         for client in self.known:
             # Memory keeps what the newest checkpoint needs: the older ones carry their own.
-            for round_ in (self.round, *(self.committed if files else self.committed[-1:])):
+            for round_ in (self.round, *(self.committed if self.files else self.committed[-1:])):
                 before = min(round_, self.behind.get(client, round_))
                 there = self.store(client) if round_ == self.round else self.stores[self.home_before(client, round_)]
                 assert same(there.before(client, before), self.wanted(client, round_)), (client, round_)
 
     def home_before(self, client: int, round_: int) -> int:
         """Where a checkpoint before a round has a client; in memory only the newest home knows it."""
-        return self.housed[round_][client] if isinstance(self.stores[0], FolderStore) else self.homes[client]
+        return self.housed[round_][client] if self.files else self.homes[client]
 
     def commit(self) -> None:
         self.committed = sorted({*self.committed, self.round})[-KEPT:]
         for store in self.stores:
             store.commit(self.committed, self.behind)
         self.housed[self.round] = dict(self.homes)
-        if isinstance(self.stores[0], MemoryStore):
+        if not self.files:
             for client in list(self.behind):
                 self.hear(client)
         self.saved[self.round] = [saved for store in self.stores for saved in store.carried(self.round)]
         for client, kept in self.saved[self.round]:
             assert same(kept, self.wanted(client, self.round))
-        if isinstance(self.stores[0], MemoryStore):
+        if not self.files:
             some = {client for client in CLIENTS if not same(self.wanted(client, self.round), ClientState())}
             assert sorted(some) == sorted(client for client, _ in self.saved[self.round])
 
@@ -171,9 +177,7 @@ class Run:
         for client, known in self.known.items():
             self.known[client] = {past: old for past, old in known.items() if past < self.round}
         self.behind = {client: round_ for client, round_ in self.behind.items() if round_ < self.round}
-        self.homes = (
-            dict(self.housed[self.round]) if isinstance(self.stores[0], FolderStore) else dict.fromkeys(CLIENTS, 0)
-        )
+        self.homes = dict(self.housed[self.round]) if self.files else dict.fromkeys(CLIENTS, 0)
         self.stores = self.begun(self.saved[self.round])
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import fedkd.clocks.clock
 import fedkd.clocks.latency
+import fedkd.clocks.ski_rental
 from fedkd.clocks import After, Clock, Deadline, Finish, Instant, Latency, Lognormal, NoDeadline
-from fedkd.errors import ConfigurationError
 
 GUIDE = Path(__file__).parents[2] / "docs" / "virtual-time.md"
 
@@ -83,20 +83,14 @@ def test_a_latency_that_forgets_clients_is_refused():
 def test_the_share_of_late_clients_is_that_of_the_law():
     """P(late) = 1 - Phi(ln(deadline / median) / sqrt(s_c^2 + s_r^2)), 5 sigma of a binomial."""
     clients, limit = 5000, 2.0
-    clock = Clock(Lognormal(0.02, 0.6, 0.3, 1.0, 1.0), After(limit))
+    clock = Clock(Lognormal(0.02, 0.6, 0.3, 0.0, 1.0, 1.0), After(limit))
     nothing = [0] * clients
     late = len(clock.finish(4, range(clients), [50] * clients, nothing, nothing, seed=1).late)
     p = 1 - NormalDist().cdf(math.log(limit / 1.0) / math.hypot(0.6, 0.3))
     assert abs(late - p * clients) < 5 * math.sqrt(clients * p * (1 - p))
 
 
-def test_deadlines():
-    assert [NoDeadline().of(3), After(2.5).of(0), After(2.5).of(9)] == [math.inf, 2.5, 2.5]
-    with pytest.raises(ConfigurationError, match=r"After: seconds=0.0 is not in \(0, inf\); choose seconds > 0"):
-        After(0.0)
-
-
-@pytest.mark.parametrize("module", [fedkd.clocks.clock, fedkd.clocks.latency])
+@pytest.mark.parametrize("module", [fedkd.clocks.clock, fedkd.clocks.latency, fedkd.clocks.ski_rental])
 def test_examples_of_the_code(module):
     ended = doctest.testmod(module, extraglobs=vars(fedkd.clocks))
     assert (ended.failed, ended.attempted > 0) == (0, True)

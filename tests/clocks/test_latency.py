@@ -1,6 +1,7 @@
 """Virtual seconds are a pure function of what a client does, the seed, the round and the client."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from fedkd.errors import ConfigurationError
 
 CLIENTS = 4000
 SIGMAS = 5
-UNEQUAL = Lognormal(seconds_a_sample=0.01, sigma_clients=0.6, sigma_rounds=0.3, mbit_up=2.0, mbit_down=8.0)
-LAWS = ["instant", "constant", "lognormal", "trace"]
+UNEQUAL = Lognormal(
+    seconds_a_sample=0.01, sigma_clients=0.6, sigma_rounds=0.3, sigma_links=0.0, mbit_up=2.0, mbit_down=8.0
+)
+LAWS = ["instant", "constant", "lognormal", "links", "trace"]
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +28,7 @@ def laws(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Latency]:
         "instant": Instant(),
         "constant": Constant(seconds_a_sample=0.01, mbit_up=2.0, mbit_down=8.0),
         "lognormal": UNEQUAL,
+        "links": replace(UNEQUAL, sigma_links=0.5),
         "trace": Trace(str(path), mbit_up=2.0, mbit_down=8.0),
     }
 
@@ -96,17 +100,45 @@ def test_the_logarithm_has_the_variances_of_clients_and_of_rounds():
 
 
 def test_speeds_stay_and_factors_change():
-    own = Lognormal(1.0, sigma_clients=0.5, sigma_rounds=0.0, mbit_up=1.0, mbit_down=1.0)
+    own = Lognormal(1.0, sigma_clients=0.5, sigma_rounds=0.0, sigma_links=0.0, mbit_up=1.0, mbit_down=1.0)
     assert np.array_equal(compute(own, 0), compute(own, 9))
     assert not np.any(compute(own, 0, seed=1) == compute(own, 0, seed=2))
-    drawn = Lognormal(1.0, sigma_clients=0.0, sigma_rounds=0.5, mbit_up=1.0, mbit_down=1.0)
+    drawn = Lognormal(1.0, sigma_clients=0.0, sigma_rounds=0.5, sigma_links=0.0, mbit_up=1.0, mbit_down=1.0)
     first, second = np.log(compute(drawn, 0)), np.log(compute(drawn, 1))
     assert abs(np.corrcoef(first, second)[0, 1]) < SIGMAS / math.sqrt(CLIENTS)
     assert abs(np.corrcoef(first, np.log(compute(own, 0)))[0, 1]) < SIGMAS / math.sqrt(CLIENTS)
 
 
+def sent(law: Latency, up: int = 0, down: int = 0, round_: int = 0, seed: int = 0) -> np.ndarray:
+    """Seconds that messages of so many bytes take each client."""
+    return law.seconds(round_, range(CLIENTS), [0.0] * CLIENTS, [down] * CLIENTS, [up] * CLIENTS, seed)
+
+
+def test_a_clients_bandwidths_are_drawn_once_and_up_and_down_scale_together():
+    law = replace(UNEQUAL, sigma_links=0.5)
+    up, down = sent(law, up=125_000), sent(law, down=125_000)
+    assert up == pytest.approx(4 * down, rel=1e-12), "2 and 8 Mbit/s"
+    assert np.array_equal(up, sent(law, up=125_000, round_=9))
+    assert not np.any(up == sent(law, up=125_000, seed=1))
+    assert sent(law, up=10, down=20) == pytest.approx(sent(law, up=10) + sent(law, down=20), rel=1e-12)
+
+
+def test_bandwidths_have_the_median_and_the_variance_of_the_configuration():
+    """A fair coin says who is below the median; the variance of n logarithms errs by sqrt(2/n)."""
+    logs = np.log(2.0 * sent(replace(UNEQUAL, sigma_links=0.5), up=125_000))
+    assert abs(int((logs < 0).sum()) - CLIENTS / 2) < SIGMAS * math.sqrt(CLIENTS) / 2
+    assert logs.var(ddof=1) == pytest.approx(0.5**2, rel=SIGMAS * math.sqrt(2 / CLIENTS))
+
+
+def test_a_links_speed_says_nothing_of_a_clients():
+    law = replace(UNEQUAL, sigma_links=0.5, sigma_rounds=0.0)
+    found = np.corrcoef(np.log(sent(law, up=125_000)), np.log(compute(law, 0)))[0, 1]
+    assert abs(found) < SIGMAS / math.sqrt(CLIENTS)
+    assert np.array_equal(compute(law, 3), compute(replace(law, sigma_links=0.0), 3)), "computing is as it was"
+
+
 def test_without_sigmas_clients_are_equal():
-    equal = Lognormal(0.01, 0.0, 0.0, mbit_up=2.0, mbit_down=8.0)
+    equal = Lognormal(0.01, 0.0, 0.0, 0.0, mbit_up=2.0, mbit_down=8.0)
     assert of(equal, [4, 0, 9]) == of(Constant(0.01, 2.0, 8.0), [4, 0, 9])
 
 
@@ -115,9 +147,10 @@ def test_without_sigmas_clients_are_equal():
     [
         (lambda: Constant(-1.0, 1.0, 1.0), "Constant: seconds_a_sample=-1.0 is not in [0, inf); choose"),
         (lambda: Constant(1.0, 0.0, 1.0), "Constant: mbit_up=0.0 is not in (0, inf); choose mbit_up > 0"),
-        (lambda: Lognormal(1.0, 11.0, 0.0, 1.0, 1.0), "Lognormal: sigma_clients=11.0 is outside [0, 10]; choose"),
-        (lambda: Lognormal(1.0, 0.0, -0.1, 1.0, 1.0), "Lognormal: sigma_rounds=-0.1 is outside [0, 10]; choose"),
-        (lambda: Lognormal(1.0, 0.0, 0.0, 1.0, 0.0), "Lognormal: mbit_down=0.0 is not in (0, inf); choose"),
+        (lambda: Lognormal(1.0, 11.0, 0.0, 0.0, 1.0, 1.0), "Lognormal: sigma_clients=11.0 is outside [0, 10]; choose"),
+        (lambda: Lognormal(1.0, 0.0, -0.1, 0.0, 1.0, 1.0), "Lognormal: sigma_rounds=-0.1 is outside [0, 10]; choose"),
+        (lambda: Lognormal(1.0, 0.0, 0.0, 10.5, 1.0, 1.0), "Lognormal: sigma_links=10.5 is outside [0, 10]; choose"),
+        (lambda: Lognormal(1.0, 0.0, 0.0, 0.0, 1.0, 0.0), "Lognormal: mbit_down=0.0 is not in (0, inf); choose"),
         (lambda: Trace("x", 0.0, 1.0), "Trace: mbit_up=0.0 is not in (0, inf); choose"),
     ],
 )
@@ -128,4 +161,6 @@ def test_wrong_values_are_named(make, message):
 
 
 def test_the_largest_sigmas_give_finite_seconds():
-    assert np.isfinite(compute(Lognormal(1.0, 10.0, 10.0, 1.0, 1.0), 0)).all()
+    law = Lognormal(1.0, 10.0, 10.0, 10.0, 1.0, 1.0)
+    assert np.isfinite(compute(law, 0)).all()
+    assert np.isfinite(law.seconds(0, range(CLIENTS), [0.0] * CLIENTS, [10**9] * CLIENTS, [10**9] * CLIENTS, 0)).all()

@@ -14,6 +14,7 @@ from fedkd.configuration import Settings, check
 from fedkd.errors import ConfigurationError
 
 HEADER = "client_id,round,seconds\n"
+LINKS = "client_id,round,seconds,mbit_up,mbit_down\n"
 
 
 def written(folder: Path, content: str | bytes) -> Path:
@@ -36,6 +37,30 @@ def test_rows_say_how_long_a_client_computes(tmp_path):
 def test_bytes_come_on_top_and_work_counts_for_nothing(tmp_path):
     law = Trace(str(written(tmp_path, HEADER + "0,0,10\n")), mbit_up=1.0, mbit_down=2.0)
     assert law.seconds(0, [0], [99], [250_000], [125_000], seed=5).tolist() == [10.0 + 1.0 + 1.0]
+
+
+def sending(path: Path, round_: int, clients: list[int]) -> list[float]:
+    """Megabits, one up and one down, at 2 Mbit/s up and 4 down where the file says nothing."""
+    one = [125_000] * len(clients)
+    return (
+        Trace(str(path), mbit_up=2.0, mbit_down=4.0).seconds(round_, clients, [0] * len(clients), one, one, 0).tolist()
+    )
+
+
+def test_a_row_may_say_how_fast_the_link_is(tmp_path):
+    path = written(tmp_path, LINKS + "0,0,10,8,16\n0,1,10,,16\n1,0,10,8, \n1,1,10,,\n")
+    assert sending(path, 0, [0, 1]) == [10 + 1 / 8 + 1 / 16, 10 + 1 / 8 + 1 / 4]
+    assert sending(path, 1, [1, 0]) == [10 + 1 / 2 + 1 / 4, 10 + 1 / 2 + 1 / 16]
+    assert sending(path, 2, [4]) == [10 + 1 / 8 + 1 / 16], "another client, another round: the whole row of client 0"
+
+
+@pytest.mark.parametrize(
+    ("more", "row", "seconds"),
+    [("mbit_down", "8", 1 / 2 + 1 / 8), ("mbit_up", "8", 1 / 8 + 1 / 4), ("mbit_down,mbit_up", "8,1", 1 / 8 + 1)],
+)
+def test_either_direction_may_be_said_alone_and_in_either_order(tmp_path, more, row, seconds):
+    path = written(tmp_path, f"client_id,round,seconds,{more}\n0,0,0,{row}\n")
+    assert sending(path, 0, [0]) == [seconds]
 
 
 def test_clients_and_rounds_come_round(tmp_path):
@@ -73,6 +98,14 @@ def test_spaces_a_byte_order_mark_and_empty_lines_are_borne(tmp_path):
         ("client,round,seconds\n0,0,1\n", "line 1 has the columns 'client,round,seconds'", "name them client_id,"),
         (HEADER, "has no rows", "give lines of client_id,round,seconds"),
         (HEADER + "0,0\n", "line 2 has 2 values, not 3", "give client_id,round,seconds"),
+        (LINKS + "0,0,1,2\n", "line 2 has 4 values, not 5", "give client_id,round,seconds,mbit_up,mbit_down"),
+        (LINKS + "0,0,1,0,2\n", "line 2 has mbit_up=0, which is not in (0, inf)", "give million bits a second"),
+        (LINKS + "0,0,1,2,-1\n", "line 2 has mbit_down=-1, which is not in (0, inf)", "give million bits a second"),
+        (LINKS + "0,0,1,inf,2\n", "line 2 has mbit_up=inf, which is not in (0, inf)", "give million bits a second"),
+        (LINKS + "0,0,1,nan,2\n", "line 2 has mbit_up=nan, which is not in (0, inf)", "give million bits a second"),
+        (LINKS + "0,0,1,2,fast\n", "line 2 has mbit_down=fast, which is not in (0, inf)", "give million bits a second"),
+        ("client_id,round,seconds,mbit\n0,0,1,2\n", "line 1 has the columns 'client_id,round,seconds,mbit'", "mbit_up"),
+        ("client_id,round,seconds,mbit_up,mbit_up\n", "line 1 has the columns", "name them client_id,round,seconds"),
         (HEADER + "0,0,1\n\n0,1,fast\n", "line 4 has seconds=fast, which is not in [0, inf)", "give a number"),
         (HEADER + "0,0,-1\n", "line 2 has seconds=-1, which is not in [0, inf)", "give a number of seconds"),
         (HEADER + "0,0,nan\n", "line 2 has seconds=nan, which is not in [0, inf)", "give a number of seconds"),
@@ -113,7 +146,7 @@ def test_the_file_is_read_once(tmp_path):
 
 def test_rows_are_kept_by_client_and_round(tmp_path):
     table = Table.of(read(written(tmp_path, HEADER + "5,1,3\n2,0,1\n5,0,2\n")))
-    assert [column.tolist() for column in (table.clients, table.starts, table.rounds, table.seconds)] == [
+    assert [column.tolist() for column in (table.clients, table.starts, table.rounds, table.values[0])] == [
         [2, 5],
         [0, 1, 3],
         [0, 0, 1],

@@ -24,6 +24,8 @@ GIVEN = {
     "data=folder": ["data.path=x"],
     "latency=trace": ["latency.path=x"],
     "deadline=after": ["deadline.seconds=60"],
+    "deadline=quantile": ["admission=drop"],
+    "deadline=ski_rental": ["deadline.price=60", "admission=drop"],
     "data=foreign": FOREIGN,
     "task=foreign": FOREIGN,
 }

@@ -24,6 +24,7 @@ def settings_of(*overrides: str) -> Settings:
         ("teacher=co_trained", "teacher=none", "teacher: CoTrained -> none: cannot change, clients keep what it"),
         ("teacher=local", "teacher.epochs=7", "teacher: Local -> Local: cannot change, clients keep what it learns"),
         ("deadline=none", "deadline=after deadline.seconds=9", "deadline: NoDeadline -> After: workers add"),
+        ("deadline=quantile", "deadline.q=1", "deadline: Quantile -> Quantile: workers add"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_with_the_reason(before: str, after: str, message: str) -> None:
@@ -40,6 +41,7 @@ def test_a_state_that_does_not_fit_is_refused_with_the_reason(before: str, after
         ("teacher=none", "teacher=pretrained"),
         ("solver=sgd", "solver.learning_rate=0.5"),
         ("server=sgd", "server=adam"),
+        ("deadline=quantile", "deadline.q=0.5"),
     ],
 )
 def test_other_changes_fit(before: str, after: str) -> None:

@@ -49,6 +49,9 @@ def test_top_level_keys_have_bounds(override: str, message: str) -> None:
     assert str(caught.value) == message
 
 
+NODES = "executor=flower_in_process"
+
+
 @pytest.mark.parametrize(
     ("overrides", "fault", "fix"),
     [
@@ -73,6 +76,11 @@ def test_top_level_keys_have_bounds(override: str, message: str) -> None:
         (["algorithm.compresses=step", "algorithm.sent_to=each"], "no common model", "choose sent_to = all"),
         (["server.step_size=-1"], "step_size=-1", "choose"),
         (["solver.momentum=1"], "momentum=1 is outside [0, 1)", "choose momentum"),
+        (["deadline=quantile"], "deadline: Quantile leaves clients behind", "choose admission=drop"),
+        (["deadline=ski_rental", "deadline.price=1"], "deadline: SkiRental leaves clients", "choose admission=drop"),
+        ([NODES, "schedule.placement=matching"], "with FlowerInProcess clients stay", "choose placement = sticky"),
+        ([NODES, "residency=ski_rental"], "with FlowerInProcess nodes keep states", "choose residency=evict"),
+        (["residency=ski_rental", "residency.price=0"], "price=0 is outside (0, 10^6]", "choose price = 8"),
     ],
 )
 def test_what_cannot_work_is_answered_with_value_bound_and_fix(overrides: list[str], fault: str, fix: str) -> None:

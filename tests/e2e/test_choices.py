@@ -28,6 +28,8 @@ NEEDS = {
     "participation/fixed": ("participation.size=2",),
     "latency/trace": ("latency.path={files}/trace.csv",),
     "deadline/after": ("deadline.seconds=60",),
+    "deadline/quantile": ("admission=drop",),
+    "deadline/ski_rental": ("deadline.price=60", "admission=drop"),
     "admission/clip": ("algorithm.estimator=PP1",),
 } | {
     f"{side}/{name}": tuple(f"{side}.{need}" for need in needs)

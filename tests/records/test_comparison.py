@@ -26,8 +26,8 @@ def test_runs_stand_side_by_side(two_runs, capsys):
     compare(two_runs)
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     main, other = rows[-2:]
-    assert main == "MCM, this run 62.50 - 5.00e-5 3.00e-5 4.00x 0.0200 0.0100 5.00e-4 0.125 1.50"
-    assert other == "supervised 50.00 -12.50 2.00e-5 1.00e-5 4.00x - - - - 0.500"
+    assert main == "MCM, this run 62.50 - 5.00e-5 3.00e-5 4.00x 0.0200 0.0100 5.00e-4 0.125 1.50 7.50"
+    assert other == "supervised 50.00 -12.50 2.00e-5 1.00e-5 4.00x - - - - 0.500 2.50"
 
 
 def test_a_quiet_console_prints_no_table(two_runs, capsys):
@@ -41,6 +41,14 @@ def test_numbers_are_whole_on_a_terminal_of_eighty_columns(reports):
     assert max(map(len, text.splitlines())) <= 80
     for number in ("62.50", "7.50", "0.240", "5.00e-4", "0.125"):
         assert number in text
+
+
+def test_virtual_seconds_have_a_column_where_they_pass_in_any_run(reports):
+    still = [replace(one, virtual_seconds=0.0) for one in reports]
+    first, second = summarise("still", still, 40), summarise("moves", reports, 40)
+    text = _printed([first, second], 120)
+    assert [line.split()[-1] for line in text.splitlines()[-2:]] == ["-", "7.50"]
+    assert "virtual" not in _printed([first, first], 120)
 
 
 def test_an_excess_loss_is_compared_in_its_own_unit(reports):

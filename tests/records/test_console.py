@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console as RichConsole
@@ -24,6 +25,7 @@ demo: finished after 3 rounds
   — unicast         48 bit   6 B
   bits up + down   640 bit   80 B, 4.00x fewer than float32
   time of rounds    1.50 s   clients: training 1.80 s, compression 300 ms
+  virtual time      7.50 s   on the clients' own devices and links; 2.50 s a round
   missing                1   of 6 updates; clients started anew: 0
   DA                0.0200   mean probability of a wrong class in the target
   IV                0.0100   variance among the wrong classes, inherent
@@ -47,6 +49,21 @@ def _lines(text):
 def test_plain_output_is_this(tmp_path, make_info, reports, capsys):
     _play(Console(live="auto", quiet=False), make_info(tmp_path), reports)
     assert _lines(capsys.readouterr().out) == GOLDEN
+
+
+def test_where_no_virtual_time_passes_nothing_is_said_of_it(tmp_path, make_info, reports, capsys):
+    _play(
+        Console(live="auto", quiet=False), make_info(tmp_path), [replace(one, virtual_seconds=0.0) for one in reports]
+    )
+    assert "virtual" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(240.0, "12 min 00 s"), (7200.0, "6 h 00 min"), (float("inf"), "inf")])
+def test_long_virtual_times_are_in_minutes_and_hours(tmp_path, make_info, reports, capsys, seconds, said):
+    slow = [replace(one, virtual_seconds=seconds) for one in reports]
+    _play(Console(live="auto", quiet=False), make_info(tmp_path), slow)
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "virtual time" in line]
+    assert line.split("virtual time")[1].strip().startswith(said)
 
 
 def test_quiet_says_nothing(tmp_path, make_info, reports, capsys):

@@ -10,7 +10,8 @@ from importlib import util
 import pytest
 
 from fedkd.errors import ConfigurationError
-from fedkd.records import History, Manifest, Outcome, Placement, Timeline, write_report
+from fedkd.records import History, Manifest, Outcome, Placement, Timeline, curves, write_report
+from fedkd.records.history import histories
 from fedkd.records.page import clients_on_workers
 from fedkd.records.tables import provenance
 
@@ -64,10 +65,10 @@ def text(tmp_path, leave, reports):
 
 
 def test_it_is_well_formed_with_every_figure_in_it(text):
-    """Three of quality, five of diagnostics, one of labels; two lines in each of two legends."""
+    """Four of quality, five of diagnostics, one of labels; two lines in each of two legends."""
     tags = Page(text).tags
-    assert tags.count("figure") == 3 + 5 + 1
-    assert tags.count("svg") == 9 + 4
+    assert tags.count("figure") == 4 + 5 + 1
+    assert tags.count("svg") == 10 + 4
     assert tags.count("table") == 5
 
 
@@ -112,13 +113,46 @@ def test_the_same_run_gives_the_same_page(tmp_path, leave):
 def test_a_regression_has_no_labels_and_its_excess_loss_is_shown(tmp_path, leave, reports):
     convex = [replace(one, metrics={"loss": 1.0, "excess_loss": 10.0**-one.round}, diagnostics={}) for one in reports]
     tags = Page(write_report(leave(tmp_path, rounds=convex, label_counts=[])).read_text()).tags
-    assert tags.count("figure") == 3
+    assert tags.count("figure") == 4
 
 
 def test_a_logistic_run_shows_accuracy_and_excess_loss(tmp_path, leave, reports):
     both = [replace(one, metrics={"accuracy": 0.5, "excess_loss": 0.0}, diagnostics={}) for one in reports]
     words = Page(write_report(leave(tmp_path, rounds=both)).read_text()).words
-    assert (words.count("Accuracy, %"), words.count("Excess loss")) == (3, 3)
+    assert (words.count("Accuracy, %"), words.count("Excess loss")) == (4, 4)
+
+
+def test_virtual_time_is_shown_where_it_passes(tmp_path, leave, reports):
+    still = [replace(one, virtual_seconds=0.0) for one in reports]
+    page = Page(write_report(leave(tmp_path / "still", rounds=still)).read_text())
+    assert page.words.count("Accuracy, %") == 3
+    assert "virtual" not in " ".join(page.words).lower()
+    words = Page(write_report(leave(tmp_path / "moves", rounds=reports)).read_text()).words
+    assert words.count("Accuracy, %") == 4
+    assert {"virtual seconds", "Virtual time", "7.50 s", "2.50 s a round"} <= set(words)
+
+
+@pytest.mark.parametrize(("seconds", "unit"), [(99.0, "seconds"), (101.0, "minutes"), (3601.0, "hours")])
+def test_long_virtual_times_are_drawn_in_minutes_and_hours(tmp_path, leave, reports, seconds, unit):
+    slow = [replace(one, virtual_seconds=seconds) for one in reports]
+    assert f"virtual {unit}" in Page(write_report(leave(tmp_path, rounds=slow)).read_text()).words
+
+
+def test_a_run_without_virtual_time_has_no_curve_against_it(tmp_path, leave, reports):
+    leave(tmp_path)
+    leave(tmp_path / "still", "still", [replace(one, virtual_seconds=0.0) for one in reports])
+    runs = histories(tmp_path)
+    time, virtual = (curves.quality(runs, "accuracy", against, None) for against in ("time", "virtual time"))
+    assert "series-1" in time
+    assert "series-1" not in virtual
+
+
+def test_virtual_times_far_apart_have_a_logarithmic_axis(tmp_path, leave, reports):
+    leave(tmp_path)
+    leave(tmp_path / "slow", "slow", [replace(one, virtual_seconds=100.0) for one in reports])
+    words = Page(curves.quality(histories(tmp_path), "accuracy", "virtual time", None)).words
+    assert {"virtual minutes", "0.1", "1"} <= set(words)
+    assert "2" not in words
 
 
 def test_a_run_that_has_not_begun_a_round_has_a_page(tmp_path, make_info):
@@ -149,7 +183,7 @@ def leave_timeline(make_info, reports):
 def test_clients_on_workers_are_shown_for_the_last_round_and_the_one_that_waited_most(tmp_path, leave, leave_timeline):
     leave_timeline(leave(tmp_path), 2)
     page = Page(write_report(tmp_path).read_text())
-    assert page.tags.count("figure") == 3 + 5 + 1 + 2
+    assert page.tags.count("figure") == 4 + 5 + 1 + 2
     assert "Clients on workers" in page.words
     last = page.words.index("Round 3, the last: 2 clients in 1.00 s, 0.0 % idle")
     assert last < page.words.index("Round 2, the largest idle share: 2 clients in 3.00 s, 33.3 % idle")

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 
 import pytest
 
 from fedkd.errors import ConfigurationError
+from fedkd.predict import Regret
 from fedkd.records import Jsonl, Outcome, Placement, Timeline, read_reports
 from fedkd.records.tables import on_workers, seats
-from fedkd.records.timeline import TIMELINE, RoundTimeline, read_timeline
+from fedkd.records.timeline import TIMELINE, RoundTimeline, of_line, read_timeline, to_line
 from fedkd.records.worker_picture import SEPARATE, worker_picture
 
 DONE = Outcome("finished", 3, 1.5, "a" * 64, "")
@@ -165,3 +167,12 @@ def test_the_axis_is_in_a_readable_unit(seconds, name):
 )
 def test_seats_are_told_in_few_words(where, text):
     assert seats([{"rank": rank, "host": host, "device": device} for rank, (host, device) in enumerate(where)]) == text
+
+
+def test_what_was_learned_and_what_moved_is_read_back() -> None:
+    learned = {"durations": Regret(3, 0.5, 0.25, 2.0, 0.0), "duals": Regret(2, 4.0, math.nan, 1.0)}
+    line = to_line(RoundTimeline(4, 2, (), moved=1000, learned=learned))
+    found = of_line(line)
+    assert (found.moved, found.learned["durations"]) == (1000, learned["durations"])
+    assert math.isnan(found.learned["duals"].best)
+    assert "moved" not in to_line(RoundTimeline(4, 2, ()))
