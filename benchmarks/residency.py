@@ -1,6 +1,6 @@
 """What keeping client states on the worker saves, and what it holds: learned ski rental beside loading every state.
 
-    python benchmarks/residency.py [--dim 1000000] [--clients 200] [--rounds 60] [--seeds 3] [--device cpu]
+    python benchmarks/residency.py [--dim 100000] [--clients 50] [--rounds 60] [--seeds 3] [--device cpu]
         [--out FILE.json]
 
 Clients come back by chance: with probability p in every round; in the last row one in ten does with probability .9 and
@@ -91,7 +91,7 @@ def measure(law: str, asked: argparse.Namespace, seed: int) -> tuple[float, floa
 def main() -> None:
     """Measure every law, print a line each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for name, default in (("dim", 1_000_000), ("clients", 200), ("rounds", 60), ("seeds", 3)):
+    for name, default in (("dim", 100_000), ("clients", 50), ("rounds", 60), ("seeds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)

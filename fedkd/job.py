@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +50,8 @@ class Job:
         values: the resolved configuration.
         overrides: what the run was started with; a comparison beside it starts with them too.
         recorder: to which the run speaks.
+        goes_on: asked after every checkpoint but the last, with the rounds done; it may take its time. No ends the
+            run in order, as an interrupted one.
     """
 
     settings: Settings
@@ -57,6 +59,7 @@ class Job:
     values: Mapping[str, object]
     overrides: Sequence[str]
     recorder: Commentator
+    goes_on: Callable[[int], bool] | None = None
 
     @property
     def clients(self) -> int:
@@ -135,6 +138,8 @@ def _loop(
                 recorder.record(report)
             if settings.checkpoint_every and state.round % settings.checkpoint_every == 0:
                 _commit(federation, state, checkpoints, recorders)
+                if job.goes_on is not None and state.round < settings.rounds and not job.goes_on(state.round):
+                    raise KeyboardInterrupt
         reason = "finished"
     except KeyboardInterrupt as stop:
         reason, code = "interrupted", exit_code(stop)
