@@ -109,6 +109,7 @@ def test_one_worker_here_that_adds_gives_the_same_bits(name: str, reference: Ref
 
 
 LOCAL = ["executor=local"]
+MATCHED = ["schedule.placement=matching", "residency=ski_rental"]
 CUTS = {
     "local, processes": ("folder", LOCAL, processes(2)),
     "processes, local": ("folder", processes(2), LOCAL),
@@ -116,8 +117,10 @@ CUTS = {
     "fewer processes, in memory": ("memory", processes(4), processes(3)),
     "processes, local, in memory": ("memory", processes(2), LOCAL),
     "more processes": ("folder", processes(1), processes(4)),
+    "matched with processes": ("memory", [*processes(2), *MATCHED], [*processes(2), *MATCHED]),
+    "matched, then sticky": ("memory", [*processes(3), *MATCHED], processes(2)),
 }
-SAMPLED_CUTS = list(CUTS)[:4]
+SAMPLED_CUTS = [*list(CUTS)[:4], "matched with processes"]
 
 
 @pytest.mark.parametrize(
