@@ -43,7 +43,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differen
         >>> differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 2.0}})
         {'a.b': (1, 3)}
     """
-    old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
+    old, new = dict(by_path(before)), dict(by_path(after))
     pairs = ((path, (old.get(path), new.get(path))) for path in {**old, **new})
     return {path: (first, second) for path, (first, second) in pairs if first != second}
 
@@ -93,10 +93,16 @@ def admit_changes(found: Differences, names: Sequence[str]) -> None:
             raise ConfigurationError(f"changed=[{name}]: what was kept is the same; drop {name}")
 
 
-def _leaves(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+def by_path(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a nested mapping that are no mappings, by dotted keys.
+
+    Example:
+        >>> dict(by_path({"a": {"b": 1}, "c": [2]}))
+        {'a.b': 1, 'c': [2]}
+    """
     for name, item in value.items():
         if isinstance(item, Mapping):
-            yield from _leaves(item, f"{path}{name}.")
+            yield from by_path(item, f"{path}{name}.")
         else:
             yield f"{path}{name}", item
 

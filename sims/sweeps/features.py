@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fedkd.changes import by_path
 from sims.sweeps.plan import ELSEWHERE, Planned
 
 APART = ("seed", "rounds", "evaluate_every", "checkpoint_every", "checkpoint_keep", "plugins")
@@ -48,21 +49,13 @@ class Column:
 def leaves_of(plan: Planned) -> Leaves:
     """What of a run's configuration can change its length."""
     here = {key: value for key, value in plan.values.items() if key not in ELSEWHERE}
-    return {**dict(_leaves(here, "")), "executor": _text(plan.values["executor"])}
+    return {**dict(by_path(here)), "executor": _text(plan.values["executor"])}
 
 
 def work(leaves: Leaves) -> float:
     """Rounds x local epochs x samples; 1 for what the configuration leaves open."""
     factors = (leaves.get(key) for key in WORK)
     return math.prod(factor for factor in factors if isinstance(factor, int | float) and factor > 0)
-
-
-def _leaves(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-    for name, item in value.items():
-        if isinstance(item, Mapping):
-            yield from _leaves(item, f"{path}{name}.")
-        else:
-            yield f"{path}{name}", item
 
 
 def columns(known: Sequence[Leaves]) -> list[Column]:
