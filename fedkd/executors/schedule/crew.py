@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,49 +42,35 @@ class Team(NamedTuple):
 
 
 class Crew:
-    """Workers in slots 0, 1, ...; a worker that has left keeps its slot with an infinite factor.
+    """The workers of a round, in slots 0, 1, ...
 
-    ``factors`` are seconds on the worker over seconds on the mean worker [slots].
+    Args:
+        workers: their numbers.
+        factors: seconds on each worker over seconds on the mean worker.
+        hosts: of each; None where it does not matter.
     """
 
-    def __init__(self) -> None:
-        self.factors: Floats = np.empty(0)
-        self.hosts: list[str | None] = []
-        self._slots: dict[int, int] = {}
-        self._busy: list[bool] = []
-        self._late: Floats = np.empty(0)
-        self._ends: Floats = np.empty(0)
+    def __init__(self, workers: Sequence[int], factors: Sequence[float], hosts: Sequence[str | None]) -> None:
+        self.factors: Floats = np.array(factors, np.float64)
+        self.hosts = hosts
+        self._slots = {worker: slot for slot, worker in enumerate(workers)}
+        self._busy = [False] * len(workers)
+        self._least = float(self.factors.min(initial=np.inf))
+        self._late, self._ends = (np.full(len(workers), -np.inf) for _ in range(2))
         self._teams: dict[object, Team] = {}
         self._here: dict[str | None, Floats] = {}
-
-    def join(self, worker: int, factor: float, host: str | None) -> None:
-        """Add a worker, or take back one that has left."""
-        slot = self._slots.setdefault(worker, len(self.hosts))
-        if slot == len(self.hosts):
-            self.hosts.append(host)
-            self._busy.append(False)
-            self.factors = np.append(self.factors, np.inf)
-            self._late, self._ends = (np.append(each, -np.inf) for each in (self._late, self._ends))
-        if self._busy[slot] or self.factors[slot] < np.inf:
-            raise ConfigurationError(f"worker {worker}: is in the queue; retire it and give its client back, then join")
-        self.hosts[slot] = host
-        self._set_factor(slot, factor)
-
-    def retire(self, worker: int) -> None:
-        """Take a worker out: it is given nothing more."""
-        self._set_factor(self._slots[worker], np.inf)
 
     def idle_slot(self, worker: int) -> int:
         """The slot of a worker that may be given something.
 
         Raises:
-            ConfigurationError: the worker is unknown, gone or busy.
+            ConfigurationError: the worker is unknown or busy.
         """
         slot = self._slots.get(worker)
-        if slot is None or self.factors[slot] == np.inf:
-            raise ConfigurationError(f"worker {worker}: is not in the queue; let it join first")
+        if slot is None:
+            raise ConfigurationError(f"worker {worker}: is not in the queue; make one with it")
         if self._busy[slot]:
-            raise ConfigurationError(f"worker {worker}: has a client; call done or give_back before take")
+            raise ConfigurationError(f"worker {worker}: has a client; call done before take")
         return slot
 
     def begin(self, slot: int, now: float, seconds: float) -> None:
@@ -100,7 +86,8 @@ class Crew:
 
     def free(self, now: float) -> Floats:
         """When each slot should be free: when it is predicted to end, or now + (now - began)/10 if later [slots]."""
-        return np.maximum(np.maximum(self._ends, self._late + (1 + OVERRUN) * now), now)
+        free: Floats = np.maximum(np.maximum(self._ends, self._late + (1 + OVERRUN) * now), now)
+        return free
 
     def factors_at(self, host: str | None) -> Floats:
         """Factors of one host's workers, infinite for others [slots]; of all for None."""
@@ -140,9 +127,3 @@ class Crew:
             speeds = 1 / factors[slots]
             self._teams[key] = Team(slots, speeds, float(speeds.sum()), float(factors[slots].max(initial=0.0)))
         return self._teams[key]
-
-    def _set_factor(self, slot: int, factor: float) -> None:
-        self.factors[slot] = factor
-        self._least = float(self.factors.min())
-        self._teams.clear()
-        self._here.clear()

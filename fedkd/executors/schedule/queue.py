@@ -32,20 +32,19 @@ class PullQueue:
     A client with a home goes to workers of that host only. One without goes anywhere, except to a host that has homed
     clients left and more to do than the hosts have on average.
 
-    Whoever was given ``None`` asks again when another worker is done, has left or gave a client back. If clients are
-    left and all workers that may train one are idle, one of those workers gets one when they ask. Every client is
-    given out once, and again only after `give_back`.
+    Whoever was given ``None`` asks again when another worker is done. If clients are left and all workers that may
+    train one are idle, one of those workers gets one when they ask. Every client is given out once; where a worker dies
+    or comes, a new queue is made of who is left.
 
     Args:
         works: of each client of the cohort: samples x epochs.
-        predictor: `fedkd.predict.Durations`; read when the queue is made and when a worker joins.
+        predictor: `fedkd.predict.Durations`; read when the queue is made.
         workers: their numbers.
         hosts: of each worker; needed for homes alone.
         homes: host of each client whose state lies on one.
 
     Attributes:
         out: the worker of each client that is given out and not done.
-        placed: the host that took a client without a home.
 
     Example:
         >>> from fedkd.predict import Durations
@@ -63,13 +62,13 @@ class PullQueue:
         homes: Mapping[int, str] | None = None,
     ) -> None:
         self.out: dict[int, int] = {}
-        self.placed: dict[int, str] = {}
         self._predictor = predictor
         self._lanes = Lanes({client: predictor.suggest(client, work) for client, work in works.items()}, homes or {})
-        self._crew = Crew()
+        order = sorted(workers)
+        self._crew = Crew(
+            order, [predictor.factor(worker) for worker in order], [(hosts or {}).get(each) for each in order]
+        )
         self._deals: dict[str | None, Deal] = {}
-        for worker in sorted(workers):
-            self.join(worker, None if hosts is None else hosts[worker])
 
     @property
     def left(self) -> int:
@@ -78,7 +77,7 @@ class PullQueue:
 
     @property
     def stranded(self) -> tuple[int, ...]:
-        """Clients left whose home has no worker: they wait until one joins there."""
+        """Clients left whose home has no worker."""
         return self._lanes.clients([home for home in self._lanes.waiting if not self._crew.team(home).total])
 
     def predicted(self, client: int, worker: int) -> float:
@@ -93,7 +92,7 @@ class PullQueue:
             now: seconds on a clock that does not go back, the same one in every call.
 
         Raises:
-            ConfigurationError: the worker is unknown, has left, or has a client.
+            ConfigurationError: the worker is unknown, or has a client.
         """
         slot = self._crew.idle_slot(worker)
         host = self._crew.hosts[slot]
@@ -103,8 +102,6 @@ class PullQueue:
             return None
         if self._lanes.remove(client) is ANYWHERE:
             self._deals = {key: each for key, each in self._deals.items() if each is deal}
-            if host is not None:
-                self.placed[client] = host
         self._crew.begin(slot, now, self._lanes.seconds[client] * self._crew.factors[slot])
         self.out[client] = worker
         return client
@@ -119,33 +116,6 @@ class PullQueue:
             raise ConfigurationError(f"client {client}: is not with worker {worker}; call done for what take gave")
         del self.out[client]
         self._crew.end(worker)
-        self._deals.clear()
-
-    def give_back(self, client: int) -> None:
-        """A client is to be given out again: its worker died or gave up.
-
-        Raises:
-            ConfigurationError: the client is with no worker.
-        """
-        if client not in self.out:
-            raise ConfigurationError(f"client {client}: is with no worker; give back what take gave")
-        self._crew.end(self.out.pop(client))
-        self.placed.pop(client, None)
-        self._lanes.put(client)
-        self._deals.clear()
-
-    def retire(self, worker: int) -> None:
-        """A worker gets nothing more; what it has is still to be done or given back."""
-        self._crew.retire(worker)
-        self._deals.clear()
-
-    def join(self, worker: int, host: str | None = None) -> None:
-        """A worker is new, or back.
-
-        Raises:
-            ConfigurationError: it is in the queue already.
-        """
-        self._crew.join(worker, self._predictor.factor(worker), host)
         self._deals.clear()
 
     def _deal(self, host: str | None, now: float) -> Deal:

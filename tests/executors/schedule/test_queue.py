@@ -83,47 +83,10 @@ def test_a_worker_that_is_late_is_not_waited_for_for_ever() -> None:
     assert [queue.take(1, now) for now in (0.0, 10.5, 200.0)] == [None, None, 1]
 
 
-def test_what_a_dead_worker_had_goes_out_again() -> None:
-    queue = PullQueue({0: 3.0, 1: 2.0}, Known(), [0, 1])
-    assert [queue.take(0, 0.0), queue.take(1, 0.0)] == [0, 1]
-    queue.retire(0)
-    queue.give_back(0)
-    assert queue.left == 1
-    queue.done(1, 1)
-    assert queue.take(1, 1.0) == 0
-    queue.join(0)
-    assert queue.take(0, 1.0) is None
-    assert queue.out == {0: 1}
-
-
-def test_a_retired_worker_may_still_end_what_it_has() -> None:
-    queue = PullQueue({0: 3.0, 1: 2.0}, Known(), [0])
-    assert queue.take(0, 0.0) == 0
-    queue.retire(0)
-    queue.done(0, 0)
-    with pytest.raises(ConfigurationError, match="worker 0: is not in the queue"):
-        queue.take(0, 1.0)
-
-
-def test_a_worker_may_come_during_the_round() -> None:
-    queue = PullQueue({0: 3.0}, Known(), [])
-    queue.join(5)
-    assert queue.take(5, 0.0) == 0
-
-
 def test_a_client_goes_home() -> None:
     hosts = {0: "a", 1: "a", 2: "b"}
     queue = PullQueue({0: 9.0, 1: 1.0, 2: 2.0}, Known(), [0, 1, 2], hosts, {0: "b", 1: "a", 2: "a"})
     assert [queue.take(worker, 0.0) for worker in (0, 1, 2)] == [2, 1, 0]
-    assert queue.placed == {}
-
-
-def test_where_a_client_without_a_home_went_is_told_until_it_is_given_back() -> None:
-    queue = PullQueue({0: 9.0, 1: 1.0}, Known(), [0, 1], {0: "a", 1: "b"})
-    assert [queue.take(0, 0.0), queue.take(1, 0.0)] == [0, 1]
-    assert queue.placed == {0: "a", 1: "b"}
-    queue.give_back(1)
-    assert queue.placed == {0: "a"}
 
 
 def test_a_host_with_more_than_its_share_leaves_the_homeless_to_others() -> None:
@@ -142,15 +105,11 @@ def test_a_homeless_client_goes_to_the_host_that_is_done_first() -> None:
 
 
 def test_clients_whose_home_is_gone_are_told() -> None:
-    queue = PullQueue({0: 1.0, 1: 1.0}, Known(), [0, 1], {0: "a", 1: "b"}, {1: "b"})
-    queue.retire(1)
+    queue = PullQueue({0: 1.0, 1: 1.0}, Known(), [0], {0: "a"}, {1: "b"})
     assert queue.stranded == (1,)
     assert queue.take(0, 0.0) == 0
     queue.done(0, 0)
     assert queue.take(0, 1.0) is None
-    queue.join(7, "b")
-    assert queue.stranded == ()
-    assert queue.take(7, 1.0) == 1
 
 
 @pytest.mark.parametrize(
@@ -159,8 +118,6 @@ def test_clients_whose_home_is_gone_are_told() -> None:
         (lambda queue: queue.take(0, 1.0), "worker 0: has a client"),
         (lambda queue: queue.take(9, 1.0), "worker 9: is not in the queue"),
         (lambda queue: queue.done(1, 0), "client 0: is not with worker 1"),
-        (lambda queue: queue.give_back(1), "client 1: is with no worker"),
-        (lambda queue: queue.join(0), "worker 0: is in the queue"),
     ],
 )
 def test_what_cannot_be_is_refused(call: Callable[[PullQueue], object], message: str) -> None:
@@ -230,41 +187,28 @@ def waited_for_in_vain(left: set[int], homes: Mapping[int, str], hosts: Mapping[
 
 @settings(max_examples=80, deadline=None)
 @given(st.data())
-def test_every_client_is_done_once_whoever_dies_or_comes(data: st.DataObject) -> None:
-    """Hosts, homes, workers that differ, that die, that come back, that ask in any order at the same moment."""
+def test_every_client_is_done_once(data: st.DataObject) -> None:
+    """Hosts, homes, workers that differ and that ask in any order at the same moment."""
     works = dict(enumerate(data.draw(st.lists(st.floats(0.01, 30), min_size=1, max_size=20))))
     homes = data.draw(st.dictionaries(st.sampled_from(sorted(works)), st.sampled_from(HOSTS)))
     hosts = dict(enumerate(data.draw(st.lists(st.sampled_from(HOSTS), min_size=1, max_size=6))))
     factors = {worker: data.draw(st.sampled_from([0.1, 0.5, 1.0, 1.01, 3.0, 50.0])) for worker in hosts}
     queue = PullQueue(works, Known(factors), hosts, hosts, homes)
-    there, left, finished, now = dict(hosts), set(works), [], 0.0
+    left, finished, now = set(works), [], 0.0
     while True:
-        for worker in data.draw(st.permutations(sorted(there.keys() - queue.out.values()))):
+        for worker in data.draw(st.permutations(sorted(hosts.keys() - queue.out.values()))):
             client = queue.take(worker, now)
             if client is not None:
                 left.remove(client)
-                assert homes.get(client, there[worker]) == there[worker]
-                assert queue.placed.get(client, there[worker]) == there[worker]
-                assert (client in queue.placed) == (client not in homes)
+                assert homes.get(client, hosts[worker]) == hosts[worker]
         assert queue.left == len(left)
-        assert not waited_for_in_vain(left, homes, there, set(queue.out.values()))
+        assert not waited_for_in_vain(left, homes, hosts, set(queue.out.values()))
         if not queue.out:
             break
         client = data.draw(st.sampled_from(sorted(queue.out)))
-        worker, now = queue.out[client], now + data.draw(st.sampled_from([0.0, 0.5, 20.0]))
-        event = data.draw(st.sampled_from(["done", "done", "done", "gives back", "dies", "restarts"]))
-        if event == "done":
-            queue.done(worker, client)
-            finished.append(client)
-            continue
-        queue.give_back(client)
-        left.add(client)
-        if event != "gives back":
-            queue.retire(worker)
-            del there[worker]
-        if event == "restarts":
-            there[worker] = hosts[worker]
-            queue.join(worker, hosts[worker])
+        now += data.draw(st.sampled_from([0.0, 0.5, 20.0]))
+        queue.done(queue.out[client], client)
+        finished.append(client)
     assert sorted(finished + list(queue.stranded)) == sorted(works)
 
 
