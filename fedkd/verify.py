@@ -113,12 +113,12 @@ def _values(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
             )
     if not left.done:
         raise ConfigurationError(f"{folder}: no round was done; there is nothing to compare")
-    values = {**left.manifest["configuration"], "rounds": left.done, "resume": None, "changed": []}
+    composed, groups = compose(overrides), {item.lstrip("+").partition("=")[0].partition(".")[0] for item in overrides}
+    kept = left.manifest["configuration"]
+    where = {group: composed[group] for group in WHERE if group in groups or group not in kept}
+    values = {**kept, "rounds": left.done, "resume": None, "changed": []}
     values["trainer"] = _trainer(left.manifest)
-    if not overrides:
-        return values
-    composed = compose(overrides)
-    return values | {group: composed[group] for group in WHERE}
+    return values | where
 
 
 def _trainer(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Clients whose states lie with single workers: stay where they were trained first, or be matched anew every round.
 
     python sims/placement.py [--seeds 5] [--rounds 30] [--json placement.json]
+    python sims/placement.py --recorded runs/A/timeline.jsonl runs/B/timeline.jsonl
 
 Rounds are those of sims/schedule.py, but every worker keeps the states of its clients. Moving one stops all workers for
 a share of the mean client's seconds. The makespan counts these stops, and is held against the lower bound of a round
@@ -23,6 +24,7 @@ from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
 from fedkd.executors.schedule import Matched, PullQueue
 from fedkd.predict import Durations
+from fedkd.records.timeline import read_timeline
 from sims.rounds import SETTINGS, Round
 from sims.schedule import WARM_UP, simulate
 
@@ -163,12 +165,34 @@ def table(rows: Sequence[Row]) -> Table:
     return shown
 
 
+def recorded(paths: Sequence[Path]) -> Table:
+    """One line a run, from the sixth round on: the share of time in which workers idled, and what moved."""
+    from rich import box
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD)
+    for heading in ("run", "rounds", "idle %", "MB moved a round"):
+        shown.add_column(heading, justify="left" if heading == "run" else "right")
+    for path in paths:
+        rounds = [each for each in read_timeline(path.parent) if each.bars][WARM_UP:]
+        if not rounds:
+            raise ConfigurationError(
+                f"{path}: has no round after the first {WARM_UP}; give the timeline of a longer run"
+            )
+        idle, moved = (
+            statistics.fmean(values) for values in zip(*((r.idle_share, r.moved) for r in rounds), strict=True)
+        )
+        shown.add_row(str(path.parent), str(len(rounds)), f"{100 * idle:.1f}", f"{moved / 1e6:.2f}")
+    return shown
+
+
 def request(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seeds", type=int, default=5, help="made-up runs a setting")
     parser.add_argument("--rounds", type=int, default=30, help=f"rounds of each, the first {WARM_UP} uncounted")
     parser.add_argument("--json", type=Path, help="file for all numbers")
+    parser.add_argument("--recorded", type=Path, nargs="+", help="timelines of real runs, instead of made-up rounds")
     asked = parser.parse_args(arguments)
     if asked.rounds <= WARM_UP or asked.seeds < 1:
         raise ConfigurationError(f"--rounds {asked.rounds} --seeds {asked.seeds}: needs > {WARM_UP} and >= 1")
@@ -180,6 +204,9 @@ def main(arguments: Sequence[str]) -> None:
     from rich.console import Console
 
     asked = request(arguments)
+    if asked.recorded:
+        Console(width=110).print(recorded(asked.recorded))
+        return
     rows = rows_of(asked.seeds, asked.rounds)
     Console(width=110).print(table(rows))
     if asked.json is not None:

@@ -153,7 +153,12 @@ def test_a_run_of_a_comparison_is_named_by_its_folder(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("touch", "overrides", "said"),
     [
-        (None, ("seed=3",), "seed=3: a run is made again as it was; only its executor may be another"),
+        (
+            None,
+            ("seed=3",),
+            "seed=3: a run is made again as it was; only where it happens (executor, schedule, residency) may "
+            "be another",
+        ),
         (
             lambda manifest: manifest["resumed"][0].update(changed={"solver.momentum": [0.0, 0.5]}),
             (),

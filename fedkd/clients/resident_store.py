@@ -2,7 +2,8 @@
 
 Keeping a state is renting: a round costs 1. Dropping it is buying: loading it again costs the price. A client that was
 trained in round r and is trained again in round r + g has cost min(g, tau) + price [g > tau], where tau is for how many
-rounds states are kept; tau is learned from the g that clients show.
+rounds states are kept; tau is learned from the g that clients show. A client that another worker has trained meanwhile
+shows that keeping its state was of no use: g counts as infinite.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 SAMPLE = 4
 """Clients a round from which is learned: an observation takes as long as loading half a megabyte."""
+
+
+NEVER = 1e9
+"""Rounds until a copy serves that is not the newest state any more."""
 
 
 class Kept(NamedTuple):
@@ -60,8 +65,8 @@ class ResidentStore(Store):
     def before(self, client: int, round_: int) -> ClientState:
         """The newest state from a round before ``round_``; an empty one if there is none."""
         self._begin(round_)
-        self._learn(client, round_)
         newest, kept = self._store.newest(client, round_), self._kept.get(client)
+        self._learn(client, round_, newest)
         if kept is not None and kept.round == newest:
             self.hits += 1
             return kept.state
@@ -129,11 +134,13 @@ class ResidentStore(Store):
         while self._kept and round_ - next(iter(self._kept.values())).round > keep:
             self._drop(next(iter(self._kept)))
 
-    def _learn(self, client: int, round_: int) -> None:
+    def _learn(self, client: int, round_: int, newest: int) -> None:
+        """A copy serves when the client comes back; never, if another worker has trained it meanwhile."""
         before = self._used.get(client)
         if before is not None and before < round_ and self._sampled < SAMPLE:
             self._sampled += 1
-            self._threshold.observe(np.array([float(round_ - before)]))
+            served = float(round_ - before) if newest == before else NEVER
+            self._threshold.observe(np.array([served]))
 
     def _drop(self, client: int) -> None:
         kept = self._kept.pop(client, None)

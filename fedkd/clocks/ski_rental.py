@@ -31,7 +31,7 @@ class SkiRental(Deadline):
     of every earlier round, all its replies included: exponential weights on a grid (``fedkd.predict.Experts``), from
     which a round's tau is drawn as a function of (seed, round). The server always waits for m replies, since a round
     without enough ends a run: a lower tau counts as t_m. Before anything is known tau is price K: the server waits
-    until that has cost what all replies are worth.
+    until that has cost what all replies are worth. A round with more replies than the grid was made for begins anew.
 
     Args:
         price: virtual seconds that a late update is worth, > 0.
@@ -68,9 +68,14 @@ class SkiRental(Deadline):
 
     def learn(self, arrivals: Seconds, learned: Learned) -> Learned:
         """The weights after a round."""
-        known = self._known(learned) or Experts(thresholds(self.price, len(arrivals)))
+        known, replies = self._known(learned), learned.get(KEPT, {}).get("replies", 0)
+        if known is None or len(arrivals) > replies:
+            # Twice as many as ever, so that cohorts that grow one by one begin anew but a few times.
+            replies = len(arrivals) if known is None else 2 * len(arrivals)
+            known = Experts(thresholds(self.price, replies))
         known.observe(losses(arrivals, np.maximum(known.grid, self._needed(arrivals)), self.price))
-        return {KEPT: {"price": self.price, "least": self.least, "experts": known.keep()}}
+        kept = {"price": self.price, "least": self.least, "replies": replies, "experts": known.keep()}
+        return {KEPT: kept}
 
     def _needed(self, arrivals: Seconds) -> float:
         """When those are there for whom the server waits in any case."""

@@ -159,13 +159,20 @@ def _clipped(settings: Settings) -> None:
 
 
 def _late(settings: Settings) -> None:
-    """A deadline that is made to leave clients behind needs an admission that goes on without them."""
-    learned = isinstance(settings.deadline, Quantile | SkiRental) and not settings.deadline.waits
-    if learned and settings.admission.policy == "fail":
-        name = type(settings.deadline).__name__
+    """A deadline that is made to leave clients behind needs an admission that goes on with those who are in time."""
+    deadline, quorum = settings.deadline, settings.admission.quorum
+    if not isinstance(deadline, Quantile | SkiRental) or deadline.waits:
+        return
+    if settings.admission.policy == "fail":
         raise ConfigurationError(
-            f"deadline: {name} leaves clients behind, but admission=fail ends the run at the first; "
+            f"deadline: {type(deadline).__name__} leaves clients behind, but admission=fail ends the run at the first; "
             "choose admission=drop"
+        )
+    name, share = ("q", deadline.q) if isinstance(deadline, Quantile) else ("least", deadline.least)
+    if share < quorum:
+        raise ConfigurationError(
+            f"deadline: {name}={share:g} is below admission.quorum={quorum:g}, without which a round fails; "
+            f"choose deadline.{name} >= {quorum:g}"
         )
 
 

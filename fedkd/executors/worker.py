@@ -218,7 +218,7 @@ class Worker:
         arrived = expected.read(data)
         if self._partial is None:
             self._partial = adder.nothing()
-        remark = adder.add(self._partial, arrived, before.uplink if adder.link.remembers else None, shop.gate)
+        remark = adder.add(self._partial, arrived, before.on_host().uplink if adder.link.remembers else None, shop.gate)
         if beside:
             self._partial.add_beside(vectors.unpack(arrived.beside, beside))
         return arrived, remark

@@ -63,21 +63,29 @@ def opened(folder: Path, plans: Sequence[Planned], again: bool) -> list[Standing
     standings = [Standing.of(plan, again) for plan in plans]
     spent = _spent(folder)
     for each in standings:
-        each.spent = spent.get(each.name, 0.0)
+        each.spent, each.setups = spent.get(each.name, (0.0, []))
     return standings
 
 
 def keep(conductor: Conductor, folder: Path, asked: Sequence[str]) -> None:
     """Write sweep.json."""
-    regret = conductor.lengths.regret()
     different = conductor.lengths.keys
     content = {
         "overrides": list(asked),
         "slice_seconds": conductor.slice,
-        "predictions": {**asdict(regret), "regret": regret.regret, "unit": "nats of seconds"},
+        "predictions": {**_predictions(conductor), "unit": "nats of seconds"},
         "runs": [_run(each, different) for each in conductor.standings],
     }
     replace_text(folder / SWEEP, json.dumps(content, indent=1))
+
+
+def _predictions(conductor: Conductor) -> dict[str, float]:
+    """What they cost; the best fixed weights take a linear programme, and are found when all is done."""
+    lengths = conductor.lengths
+    if not all(each.over for each in conductor.standings):
+        return {"count": lengths.count, "surrogate": lengths.surrogate}
+    regret = lengths.regret()
+    return {**asdict(regret), "regret": regret.regret}
 
 
 def _run(standing: Standing, keys: Collection[str]) -> dict[str, object]:
@@ -100,10 +108,10 @@ def _run(standing: Standing, keys: Collection[str]) -> dict[str, object]:
     }
 
 
-def _spent(folder: Path) -> dict[str, float]:
-    """Of each run so far; nothing where there is no such file yet."""
+def _spent(folder: Path) -> dict[str, tuple[float, list[float]]]:
+    """Of each run so far, and its set-ups' seconds; nothing where there is no such file yet, or another program's."""
     try:
-        content = json.loads((folder / SWEEP).read_text())
-    except (OSError, ValueError):
+        runs = json.loads((folder / SWEEP).read_text())["runs"]
+        return {run["folder"]: (float(run["seconds_spent"]), list(map(float, run["seconds_set_up"]))) for run in runs}
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return {run["folder"]: float(run["seconds_spent"]) for run in content["runs"]}

@@ -21,6 +21,8 @@ from sims.sweeps.features import WORK, Leaves, columns, work
 
 HISTORY = "lengths.json"
 """Beside the folders of sweeps, so that a new one knows what the others took."""
+LENGTHS = "lengths of fedkd sweeps"
+"""The one key of this file."""
 KEPT = 500
 """Runs that it holds, the last ones."""
 RADIUS = 2.0
@@ -96,6 +98,16 @@ class Lengths(Learner):
         """A run is over whose length was predicted before it began."""
         self._ended.append((math.log(predicted), math.log(length.seconds), length.leaves))
 
+    @property
+    def count(self) -> int:
+        """Runs that are over and were predicted before they began."""
+        return len(self._ended)
+
+    @property
+    def surrogate(self) -> float:
+        """Sum of |log predicted - log seconds|, in nats."""
+        return sum(abs(predicted - seconds) for predicted, seconds, _ in self._ended)
+
     def regret(self) -> Regret:
         """Sums of |log predicted - log seconds| in nats, beside the best fixed weights and level.
 
@@ -104,8 +116,7 @@ class Lengths(Learner):
         best = LinearDescent(len(self._columns) + 1, radius=max(RADIUS, 20.0))
         for _, seconds, leaves in self._ended:
             best.observe(np.append(self._features(leaves), 1.0), np.array([seconds - math.log(work(leaves))]))
-        surrogate = sum(abs(predicted - seconds) for predicted, seconds, _ in self._ended)
-        return Regret(len(self._ended), surrogate, best.regret().best, surrogate)
+        return Regret(self.count, self.surrogate, best.regret().best, self.surrogate)
 
     def _features(self, leaves: Leaves) -> Floats:
         return np.array([column(leaves) for column in self._columns])
@@ -131,13 +142,32 @@ class Lengths(Learner):
 def read_lengths(path: Path) -> list[Length]:
     """What earlier sweeps left behind; nothing where there is no such file, or another program's."""
     try:
-        return [Length(entry["leaves"], float(entry["seconds"])) for entry in json.loads(path.read_text())]
+        entries = json.loads(path.read_text())[LENGTHS]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+    if not isinstance(entries, list):
+        return []
+    return [length for entry in entries if (length := _length(entry)) is not None]
+
+
+def _length(entry: object) -> Length | None:
+    """An entry, if it is one."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("leaves"), dict):
+        return None
+    seconds = entry.get("seconds")
+    if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        return None
+    return Length(entry["leaves"], float(seconds))
 
 
 def add_length(path: Path, length: Length) -> None:
-    """Remember one more; another sweep may write at the same moment, and a length that is lost does no harm."""
-    entries = [{"leaves": each.leaves, "seconds": each.seconds} for each in [*read_lengths(path), length]]
+    """Remember one more; another sweep may write at the same moment, and a length that is lost does no harm.
+
+    A file that is not ours is left as it is.
+    """
+    known = read_lengths(path)
+    if path.exists() and not known:
+        return
+    entries = [{"leaves": each.leaves, "seconds": each.seconds} for each in [*known, length]]
     with contextlib.suppress(StorageError):
-        replace_text(path, json.dumps(entries[-KEPT:]))
+        replace_text(path, json.dumps({LENGTHS: entries[-KEPT:]}))

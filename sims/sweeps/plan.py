@@ -15,6 +15,7 @@ from fedkd.compose import compose, expand
 from fedkd.configuration import Settings, check
 from fedkd.durable import check_folder
 from fedkd.errors import ConfigurationError
+from fedkd.executors import Mpi
 from fedkd.records import read_manifest
 from fedkd.records.manifest import MANIFEST, configuration_sha256
 
@@ -146,6 +147,8 @@ def _preemptible(settings: Settings) -> None:
     """Every run can be left at a checkpoint, and goes on from it to the same bits."""
     if settings.checkpoint_every == 0:
         raise ConfigurationError("checkpoint_every=0: a run without checkpoints cannot wait; choose >= 1")
+    if isinstance(settings.executor, Mpi):
+        raise ConfigurationError("executor: Mpi needs mpirun, which starts one run; choose processes")
     if settings.executor.volatile:
         name = type(settings.executor).__name__
         raise ConfigurationError(f"executor: {name}'s clients lose their memories when a run waits; choose processes")

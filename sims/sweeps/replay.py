@@ -187,9 +187,13 @@ def read(path: Path) -> list[Recorded]:
     """
     try:
         if path.is_file():
-            return [Recorded(**each) for each in json.loads(path.read_text())["lengths"]]
-        content = json.loads((path / SWEEP).read_text())
-        return [_recorded(path, run) for run in content["runs"] if run["state"] == "done" and run["seconds_a_round"]]
+            found = [Recorded(**each) for each in json.loads(path.read_text())["lengths"]]
+        else:
+            runs = json.loads((path / SWEEP).read_text())["runs"]
+            found = [_recorded(path, run) for run in runs if run["state"] == "done" and run["seconds_a_round"]]
+        if not all(run.rounds > 0 and run.seconds > 0 and run.set_up >= 0 for run in found):
+            raise ValueError
+        return found
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigurationError(f"--replay {path}: holds no lengths; give the folder of a finished sweep") from None
 
@@ -210,6 +214,10 @@ def replay(path: Path, orders: int, trust: float, file: Path | None) -> None:
 
     if orders < 1:
         raise ConfigurationError(f"--orders {orders}: is below 1; choose --orders 1000")
+    if not 0 <= trust <= 1:
+        raise ConfigurationError(f"--lambda {trust:g}: is not in [0, 1]; choose --lambda .8")
+    if file is not None and not file.parent.is_dir():
+        raise ConfigurationError(f"--json {file}: {file.parent} is no folder; choose another file")
     runs = read(path)
     if len(runs) < 2:
         raise ConfigurationError(f"--replay {path}: has {len(runs)} runs that this sweep ran to their end; needs 2")

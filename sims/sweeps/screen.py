@@ -70,9 +70,8 @@ class Screen:
 
     def tell(self, line: str) -> None:
         """A line that stays; above the table, if there is one."""
-        if self._live is None:
-            with explained(OUTPUT):
-                self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        with explained(OUTPUT):
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def progress(conductor: Conductor, rows: int) -> Table:

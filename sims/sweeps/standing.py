@@ -31,7 +31,7 @@ class Standing:
         done: rounds that are done.
         metric: the headline metric's name, with its latest value.
         spent: seconds in which it ran, set-ups included, also under earlier commands.
-        setups: seconds of each of this command's set-ups.
+        setups: seconds of each set-up, also under earlier commands.
         paces: seconds of its last rounds.
         parameters: of its model; 0 before it is known.
         predicted: seconds of the whole run, as predicted before it had begun.

@@ -76,6 +76,21 @@ def test_a_state_that_another_worker_made_is_loaded(tmp_path: Path) -> None:
         store.close()
 
 
+def test_where_another_worker_trains_the_client_meanwhile_nothing_is_kept(tmp_path: Path) -> None:
+    stores = [resident(store=FolderStore(tmp_path, DIM, torch.float32)) for _ in range(2)]
+    for round_ in range(200):
+        store = stores[round_ % 2]
+        for client in range(4):
+            store.before(client, round_)
+            store.put(client, round_, state(round_))
+    for store in stores:
+        assert store.hits == 0
+        store.before(99, 250)
+        assert store.size == 0
+        assert store.learned().cost >= store.learned().best >= 8.0 * store.learned().count
+        store.close()
+
+
 def test_copies_take_no_more_than_they_may_and_the_oldest_go_first() -> None:
     store = resident(most=2 * 4 * DIM)
     for client in range(4):

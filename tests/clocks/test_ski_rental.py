@@ -11,6 +11,7 @@ import pytest
 from fedkd.checkpoints.described import describe, restore
 from fedkd.clocks import Clock, Deadline, Finish, Instant, SkiRental
 from fedkd.clocks.ski_rental import thresholds
+from fedkd.predict import Experts
 from fedkd.predict.ski_rental import losses
 
 PRICE = 2.0
@@ -144,8 +145,23 @@ def test_other_numbers_begin_anew():
 
 
 def test_rounds_of_other_sizes_share_what_is_known():
-    _, learned = played(DEADLINE, [np.ones(3), np.ones(1), np.arange(50.0)])
-    assert len(learned["ski_rental"]["experts"]["grid"]) == len(thresholds(PRICE, 3))
+    _, learned = played(DEADLINE, [np.ones(30), np.ones(1), np.arange(20.0)])
+    assert len(learned["ski_rental"]["experts"]["grid"]) == len(thresholds(PRICE, 30))
+    assert Experts.resumed(learned["ski_rental"]["experts"]).regret().count == 3
+
+
+def test_a_larger_cohort_than_ever_begins_anew_with_thresholds_that_suit_it():
+    draws = np.random.default_rng(0)
+    sizes = [1, *[50] * 60]
+    deadline, rounds = SkiRental(price=1.0, least=0.0), []
+    for size in sizes:
+        fast, slow = draws.uniform(0.5, 1, size - size // 2), draws.uniform(9, 10, size // 2)
+        rounds.append(np.sort(np.concatenate([fast, slow])))
+    _, learned = played(deadline, rounds)
+    kept = learned["ski_rental"]
+    assert (kept["replies"], Experts.resumed(kept["experts"]).regret().count) == (100, 60)
+    # 25 updates that come after ten seconds are worth 25.
+    assert deadline.limit(rounds[-1], learned, 0, 61) >= 10 / 2 ** (1 / 8)
 
 
 def test_a_reply_that_never_comes_is_late_at_every_threshold():

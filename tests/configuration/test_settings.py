@@ -78,6 +78,7 @@ NODES = "executor=flower_in_process"
         (["solver.momentum=1"], "momentum=1 is outside [0, 1)", "choose momentum"),
         (["deadline=quantile"], "deadline: Quantile leaves clients behind", "choose admission=drop"),
         (["deadline=ski_rental", "deadline.price=1"], "deadline: SkiRental leaves clients", "choose admission=drop"),
+        (["deadline=quantile", "deadline.q=0.3", "admission=drop"], "q=0.3 is below admission.quorum=0.5", "q >= 0.5"),
         ([NODES, "schedule.placement=matching"], "with FlowerInProcess clients stay", "choose placement = sticky"),
         ([NODES, "residency=ski_rental"], "with FlowerInProcess nodes keep states", "choose residency=evict"),
         (["residency=ski_rental", "residency.price=0"], "price=0 is outside (0, 10^6]", "choose price = 8"),

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from fedkd.errors import ConfigurationError
+from fedkd.records import Placement
+from fedkd.records.timeline import RoundTimeline, to_line
 from sims import placement
 from sims.placement import Anywhere, Matching, Sticky, measure
 from sims.rounds import Setting
@@ -39,3 +41,16 @@ def test_the_command_prints_and_writes_every_row(
 def test_too_few_rounds_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="^--rounds 5 --seeds 5: needs > 5 and >= 1$"):
         placement.main(["--rounds", "5"])
+
+
+def test_a_real_run_is_told_by_its_idle_time_and_by_what_moved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bars = (Placement(1, 0, 0.0, 4.0, None), Placement(2, 1, 0.0, 2.0, None))
+    rounds = [RoundTimeline(number, 2, bars, moved=500_000 * (number > 5)) for number in range(7)]
+    (tmp_path / "timeline.jsonl").write_text("".join(f"{to_line(each)}\n" for each in rounds))
+    placement.main(["--recorded", str(tmp_path / "timeline.jsonl")])
+    assert capsys.readouterr().out.split()[-3:] == ["2", "25.0", "0.25"]
+    (tmp_path / "timeline.jsonl").write_text("")
+    with pytest.raises(ConfigurationError, match="has no round after the first 5"):
+        placement.main(["--recorded", str(tmp_path / "timeline.jsonl")])

@@ -12,7 +12,7 @@ import pytest
 
 from sims.sweep import main
 from sims.sweeps.features import Leaves, columns, work
-from sims.sweeps.lengths import KEPT, Length, Lengths, add_length, read_lengths
+from sims.sweeps.lengths import KEPT, LENGTHS, Length, Lengths, add_length, read_lengths
 from sims.sweeps.replay import Learned, Recorded, Truth, first_come, measure, preferential, read, shortest_first
 
 LONG, SHORT = (
@@ -92,13 +92,29 @@ def test_the_regret_is_that_of_predictions_made_before() -> None:
 def test_lengths_are_remembered_the_last_ones(tmp_path: Path) -> None:
     path = tmp_path / "lengths.json"
     assert read_lengths(path) == []
-    path.write_text(json.dumps([{"leaves": {"rounds": 1}, "seconds": 1.0}] * KEPT))
+    path.write_text(json.dumps({LENGTHS: [{"leaves": {"rounds": 1}, "seconds": 1.0}] * KEPT}))
     add_length(path, Length({"rounds": 3}, 2.5))
     found = read_lengths(path)
     assert len(found) == KEPT
     assert found[-1] == Length({"rounds": 3}, 2.5)
     path.write_text("{")
     assert read_lengths(path) == []
+
+
+@pytest.mark.parametrize("text", ['{"mine": 1}', "[]", "3", '{"lengths of fedkd sweeps": 1}'])
+def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lengths.json"
+    path.write_text(text)
+    assert read_lengths(path) == []
+    add_length(path, Length({"rounds": 3}, 2.5))
+    assert path.read_text() == text
+
+
+def test_entries_that_are_no_lengths_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "lengths.json"
+    wrong = [{"leaves": [], "seconds": 1.0}, {"leaves": {}, "seconds": 0}, {"leaves": {}, "seconds": math.nan}, 3]
+    path.write_text(json.dumps({LENGTHS: [*wrong, {"leaves": {"rounds": 2}, "seconds": 4}]}))
+    assert read_lengths(path) == [Length({"rounds": 2}, 4.0)]
 
 
 def test_orders_by_hand() -> None:

@@ -27,6 +27,8 @@ SCALE = 1000
 """Costs are integers: so many for the square of the mean client's seconds."""
 BOX = 1e6
 """Duals are predicted within these: a load 30 mean clients above the least."""
+MOST = 1e4
+"""Mean clients: loads above the least are all the same beyond this."""
 LEVELS = 16
 """That are tried, between the mean load and the largest."""
 TINY = 1e-12
@@ -112,7 +114,7 @@ class Matched:
 
     def _match(self, clients: Sequence[int], homes: Sequence[int], ends: Floats) -> list[int]:
         """The column of each client, at the least sum of squares."""
-        costs = np.rint(SCALE * ends**2).astype(np.int64)
+        costs = np.rint(SCALE * np.minimum(ends, MOST) ** 2).astype(np.int64)
         found = assign(costs, *self._duals.suggest(clients, homes))
         self._duals.observe(clients, homes, found)
         chosen: list[int] = found.chosen.tolist()
