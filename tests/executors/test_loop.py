@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,12 +12,13 @@ import torch
 from fedkd import vectors
 from fedkd.algorithms import Partial
 from fedkd.clients import ClientState
-from fedkd.clients.packed import pack_state, unpack_state
+from fedkd.clients.packed import client_of, pack_state, unpack_state
 from fedkd.executors import Reply
 from fedkd.executors.lines import Line, LineClosedError
-from fedkd.executors.loop import committing, enter, read_reply, serve, training
+from fedkd.executors.loop import committing, enter, giving, read_reply, serve, training
 from fedkd.executors.orders import Order, Verdict
 from fedkd.executors.parcels import NOBODY, Kind, Parcel
+from fedkd.predict import Regret
 from fedkd_compression import ExactSum, Sizes
 
 STOP = Parcel(Kind.STOP)
@@ -49,7 +50,7 @@ class FakeWorker:
         self.verdict = verdict
         self.error, self.sizes, self.calls, self.closed = error, sizes, list[Any](), 0
         self.partial: Partial | None = None
-        self.store = SimpleNamespace(close=self._close)
+        self.store = SimpleNamespace(close=self._close, learned=lambda: Regret(4, 3.0, 2.5, 3.0, 1.0))
         self.workshop = SimpleNamespace(learner=SimpleNamespace(dim=3))
 
     def _close(self) -> None:
@@ -76,6 +77,12 @@ class FakeWorker:
 
     def restore(self, round_: int, states: dict[int, ClientState]) -> None:
         self.calls.append(("restore", round_, {client: state.sent for client, state in states.items()}))
+
+    def give(self, clients: Iterable[int]) -> list[tuple[int, ClientState]]:
+        return [(client, ClientState(sent=client)) for client in clients for _ in range(2)]
+
+    def take(self, states: Iterable[tuple[int, ClientState]]) -> None:
+        self.calls.append(("take", [(client, state.sent) for client, state in states]))
 
 
 def served(worker: FakeWorker, *orders: Parcel) -> list[Parcel]:
@@ -138,9 +145,19 @@ def test_states_are_handed_over_both_ways() -> None:
     restore = Parcel(Kind.RESTORE, 6, parts=(pack_state(3, ClientState(sent=2)), pack_state(1, ClientState(sent=5))))
     (answer,) = served(worker, restore, committing((6, 8), {3: 5}))
     assert worker.calls == [("restore", 6, {3: 2, 1: 5}), ("commit", (6, 8), {3: 5})]
-    assert (answer.kind, answer.round) == (Kind.COMMITTED, 8)
+    assert (answer.kind, answer.round, answer.numbers) == (Kind.COMMITTED, 8, (4, 3.0, 2.5, 3.0, 1.0))
     client, state = unpack_state(answer.parts[0])
     assert (client, state.sent) == (7, 8)
+
+
+def test_clients_move_with_all_their_states() -> None:
+    worker = FakeWorker()
+    (given,) = served(worker, giving([5, 2]))
+    assert (given.kind, [client_of(part) for part in given.parts]) == (Kind.GIVEN, [5, 5, 2, 2])
+    worker = FakeWorker()
+    (taken,) = served(worker, Parcel(Kind.TAKE, parts=given.parts))
+    assert taken.kind is Kind.TAKEN
+    assert worker.calls == [("take", [(5, 5), (5, 5), (2, 2), (2, 2)])]
 
 
 @pytest.mark.parametrize(
