@@ -46,6 +46,7 @@ def kinds(broadcast):
     return [Message.unpack(data).kind for data in broadcast.unicast.get(0, ())]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["mcm", "artemis", "dore"])
 def test_after_a_short_absence_the_missed_messages_are_sent(name):
     broadcast, held, worker = returning(name, gap=3)

@@ -49,6 +49,7 @@ def same(a: object, b: object) -> bool:
     return a == b
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("participation", PARTICIPATIONS)
 @pytest.mark.parametrize("start", ["zero", "first"])
 @pytest.mark.parametrize("name", ROWS)

@@ -23,6 +23,7 @@ def rows(count: int) -> list[Tensor]:
     return [torch.randn(DIM, generator=chance).pow(5) for _ in range(count)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("held", [1, 2, 5, 100])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_the_total_is_that_of_an_exact_sum(held: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ def test_plain_pytorch_and_fedkd_end_with_the_same_model(peers, work, fused):
     assert work.loss(theirs) < 0.99 * work.loss(work.initial)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_row_is_run_and_measured(peers, work, tmp_path):
     bench = peers("run").Bench("mlp", tmp_path, rounds=2)

@@ -38,6 +38,7 @@ def test_a_figure_names_its_lines(scaling):
     assert "two: exponent 0.00" in text
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_command_line_leaves_results_and_figures(tmp_path):
     command = [sys.executable, str(BENCHMARKS / "scaling.py"), "clients", "--quick"]

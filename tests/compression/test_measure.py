@@ -25,6 +25,7 @@ def agree(operator: Operator, rows: torch.Tensor) -> None:
 DIRECT = (QSGD(1, "l2"), QSGD(7, "l2"), QSGD(200, "l2"), SubtractiveDither(1.0), SubtractiveDither(0.01))
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("operator", DIRECT, ids=repr)
 @pytest.mark.parametrize("dim", [1, 20, 1000, 8191, 8192])
 @pytest.mark.parametrize("scale", [1.0, 1e-200, 0.0])

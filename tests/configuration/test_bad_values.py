@@ -81,7 +81,6 @@ ANY: tuple[tuple[str, tuple[object, ...], str], ...] = (
     ("choice.Flower.client_gpus", ZERO, "none"),
     ("clocks.After.seconds", HUGE, "seconds of a simulated clock"),
     ("clocks.SkiRental.price", HUGE, "seconds of a simulated clock"),
-    ("clocks.SkiRental.least", ZERO, "the server waits for nobody in any case"),
     ("clocks.*.seconds_a_sample", (*ZERO, *HUGE), "seconds of a simulated clock"),
     ("clocks.*.mbit_*", HUGE, "a link that takes no time"),
     ("clocks.Lognormal.sigma_*", ZERO, "clients are alike"),

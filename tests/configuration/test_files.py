@@ -97,6 +97,7 @@ def test_every_group_is_a_field() -> None:
     assert groups - {"experiment"} <= set(typing.get_type_hints(Settings))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_to_settings(choice: str) -> None:
     settings = Settings.of(compose([choice, *GIVEN.get(choice, [])]))

@@ -121,6 +121,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("choice", CHOICES)
 def test_two_rounds_run(choice: str, tmp_path: Path, files: Path) -> None:
     group, name = choice.split("/")
@@ -142,6 +143,7 @@ def test_the_tables_name_choices_that_exist() -> None:
     assert {name for name in BASES if "/" not in name} <= groups
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("algorithm", ["sgd", "diana", "artemis", "mcm"])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_runs_with_every_kind_of_link(method: str, algorithm: str, tmp_path: Path) -> None:

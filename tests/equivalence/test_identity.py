@@ -45,6 +45,7 @@ def final(case, rounds=ROUNDS):
     return state.model
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("memory", MEMORIES)
 @pytest.mark.parametrize("name", ROWS)
 def test_identity_links_equal_plain_sgd_bit_for_bit(name, memory):

@@ -27,6 +27,7 @@ def client_memory(worker, client, link):
     return torch.zeros(DIM, dtype=torch.float64) if memory is None else memory
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("participation", PARTICIPATIONS)
 @pytest.mark.parametrize(("name", "start"), ALGORITHMS)
 def test_downlink_memories_are_equal_after_every_round(name, start, participation):
@@ -63,6 +64,7 @@ def test_compressed_steps_keep_one_model_on_both_ends(name, participation):
     assert checked > ROUNDS
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("start", ["zero", "first"])
 @pytest.mark.parametrize("participation", PARTICIPATIONS)
 @pytest.mark.parametrize("name", [name for name in ROWS if isinstance(ROWS[name][2].memory, Shift)])
@@ -82,6 +84,7 @@ def test_uplink_memories_are_equal_after_every_round(name, participation, start)
                 assert torch.equal(memory, memories[client])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("participation", PARTICIPATIONS)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_worker_a_client_gives_the_trajectory_of_one_worker(name, participation):

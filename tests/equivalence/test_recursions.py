@@ -11,6 +11,7 @@ ROUNDS = 60
 ERROR_FEEDBACK = {"doublesqueeze": 1.0, "dore": 0.8, "dist_ef_sgd": 1.0}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("estimator", ["PP1", "PP2"])
 @pytest.mark.parametrize("name", ROWS)
 def test_sixty_rounds_equal_the_restatement(name, estimator):

@@ -92,6 +92,7 @@ def check_ends(whole, state, model_before):
             assert (heard.version, torch.equal(heard.memory, state.downlink.memory)) == (state.downlink.version, True)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("start", ["zero", "first"])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(("name", "estimator"), KINDS)

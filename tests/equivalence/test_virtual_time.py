@@ -68,6 +68,7 @@ def test_the_learned_deadline_is_missed_and_changes(reference: Reference) -> Non
     assert kept(reference("ski_rental")).server.waiting["ski_rental"]["experts"]["log"][0] == ROUNDS
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", DEADLINES)
 @pytest.mark.parametrize("cut", [1, 4])
 def test_a_run_that_was_cut_is_the_whole_one(name: str, cut: int, reference: Reference, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def check(name: str, algorithm: str, troubles: list[Trouble], rounds: int, folde
     assert complaints(ran, equal_to(place, algorithm, troubles, rounds), troubles) == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "algorithm"), COMBINED)
 def test_one_bad_update_after_another(name: str, algorithm: str, tmp_path: Path) -> None:
     check(name, algorithm, *in_a_row(PLACES[name]), tmp_path)

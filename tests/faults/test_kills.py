@@ -47,6 +47,7 @@ def _check(algorithm: str, label: str, every: int, store: str, round_: int, fold
     survived(case, folder, round_)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("algorithm", "label", "every", "store", "round_"), SAMPLED)
 def test_a_killed_server_has_lost_nothing(
     algorithm: str, label: str, every: int, store: str, round_: int, tmp_path: Path

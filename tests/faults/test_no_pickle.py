@@ -57,6 +57,7 @@ def test_whoever_unpickles_is_found_out(attempt: str) -> None:
         ATTEMPTS[attempt]()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.usefixtures("sealed")
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -287,6 +287,7 @@ def run(machine: type[Server], row: str, number: int, **size: int) -> None:
     run_state_machine_as_test(named, settings=settings(QUICK, **size))
 
 
+@pytest.mark.sampled(2)
 @MACHINE
 @ROW
 def test_both_ends_and_the_model_after_any_history(machine, examples, row, number) -> None:

@@ -84,6 +84,7 @@ def _reached(file: Path, so: Callable[[Path], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.sampled(2)
 @SIGNALS
 @pytest.mark.parametrize("executor", PLACES)
 def test_a_signal_ends_a_run_in_the_middle_of_its_clients(

@@ -92,6 +92,7 @@ def killer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Killer]:
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("algorithm", "reduced"), [("mcm", False), ("rand_mcm", True)])
 def test_ten_deaths_leave_no_trace(
     algorithm: str,

@@ -57,6 +57,7 @@ def check_ends(keeper: Callable[[int], Keeper], state: ServerState, compresses: 
             assert torch.equal(held.receiver.memory, state.downlink.memory)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("participation", ["full", "bernoulli"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_trajectory_and_the_bytes_are_those_of_the_local_executor(
@@ -69,6 +70,7 @@ def test_the_trajectory_and_the_bytes_are_those_of_the_local_executor(
     assert rounds_of(tmp_path / "flower") == rounds_of(tmp_path / "local")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("simulated", [True, False])
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_kept_and_what_travels_beside_the_model_is_that_of_the_local_executor(
@@ -119,6 +121,7 @@ def test_nothing_is_counted_for_a_client_whose_node_is_gone(tmp_path: Path) -> N
         assert grid.bytes[line["round"]]["down"] == 3 * line["bytes_down_broadcast"]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("algorithm", "simulated"),
     [("mcm", True), ("rand_mcm", True), ("artemis", True), ("dore", True), ("mcm", False)],

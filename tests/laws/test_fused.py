@@ -57,6 +57,7 @@ def update(learner: NetworkLearner, solver: Solver, own: ClientSamples, fused: s
     return trained.vector
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("shape", [SHAPE, (3, 17, 18)], ids=str)
 def test_fused_equals_autograd(path: Path, shape: tuple[int, ...]) -> None:

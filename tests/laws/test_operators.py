@@ -18,6 +18,7 @@ def _inputs(name):
     return {each: INPUTS[each] for each in INPUTS_OF.get(name, INPUTS)}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_exact_laws(name):
     check_operator(OPERATORS[name], inputs=_inputs(name), laws=EXACT)

@@ -101,6 +101,7 @@ def check(
     compare(serial.train(learner, solver, pupils), other.train(learner, solver, pupils), tolerance)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("model", ["linear", "mlp"])

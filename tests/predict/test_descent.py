@@ -50,6 +50,7 @@ def best_of(outcomes: Floats, low: Floats, high: Floats) -> float:
     return float(np.abs(outcomes - np.median(outcomes, axis=0).clip(low, high)).sum())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("outcomes", OUTCOMES)
 def test_regret_stays_below_its_bound(outcomes: Outcomes) -> None:
     """500 sequences of each of six kinds, at every step."""

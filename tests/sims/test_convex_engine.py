@@ -57,11 +57,13 @@ def compare(overrides: Sequence[str]) -> None:
     np.testing.assert_allclose(course.models[0], state.model, rtol=0, atol=1e-12)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("algorithm", "part"), CASES)
 def test_every_algorithm_sends_what_the_framework_sends(algorithm: str, part: str) -> None:
     compare(["task=logistic", f"algorithm={algorithm}", *PARTS[part]])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("algorithm", MEMORIES)
 def test_one_level_stochastic_gradients_and_first_memories(algorithm: str) -> None:
     links = [*one_level("uplink"), *one_level("downlink"), "uplink.memory.start=first"]

@@ -26,6 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.exhaustive
 def test_the_json_file_has_every_run(folder: Path) -> None:
     facts = json.loads((folder / "breast_cancer-non-iid.json").read_text())
     rows = facts["rows"]
@@ -129,6 +130,7 @@ def test_elias_lengths_are_those_of_messages_that_can_be_read(scale: float, coun
         np.testing.assert_array_equal(elias.decode(data, count), row)
 
 
+@pytest.mark.exhaustive
 def test_bits_to_a_target_are_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mcm_bits, "DITHERS", (1.5, 3.0))
     monkeypatch.setattr(mcm_bits, "LEVELS", (0.5, 1.0))

@@ -51,6 +51,7 @@ def excess(name: str, rounds: int = ROUNDS, **changes: object) -> np.ndarray:
     return np.array(values)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.theory
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["diana", "artemis", "mcm", "rand_mcm", "ef21", "ef21_bc", "ef21_p_diana", "marina_p"])
@@ -61,6 +62,7 @@ def test_memories_converge_to_rounding(name):
     assert values[-20:].max() < 1e-13
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.theory
 @pytest.mark.parametrize("name", ["qsgd", "biqsgd"])
 def test_without_memories_compression_stalls(name):
@@ -100,6 +102,7 @@ class Degraded(BroadcastModel):
         return state.pending[0][0] - step, state
 
 
+@pytest.mark.exhaustive
 @pytest.mark.theory
 def test_stepping_from_the_degraded_model_diverges_where_mcm_converges():
     assert excess("mcm", rounds=400)[-1] < 1e-8

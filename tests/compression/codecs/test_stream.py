@@ -54,6 +54,7 @@ def test_within_one_percent_of_an_independent_coder_with_a_model_a_bin(step):
 LENGTHS = [1, 2, 3, 5, 8, 100, 8191, 8192, 8193, stream.CHUNK, stream.CHUNK + 1, 3 * stream.CHUNK - 1]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("count", LENGTHS)
 @pytest.mark.parametrize("shared", [False, True])
 def test_every_length_comes_back_from_every_set_of_kernels(count, shared):

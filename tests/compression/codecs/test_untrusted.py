@@ -47,6 +47,7 @@ def test_every_code_is_here():
     assert max(codes) >= choice.NAMED
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("index", range(len(STREAMS)))
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
 def test_damage(index, backend):

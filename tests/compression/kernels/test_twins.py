@@ -129,6 +129,7 @@ def test_dither(dim, dtype, narrow):
     _equal(_same("dither_decode", symbols, steps, KEYS), received)
 
 
+@pytest.mark.sampled(5)
 @many
 @pytest.mark.parametrize("narrow", [np.int8, np.int32])
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -141,6 +142,7 @@ def test_levels(dim, dtype, narrow):
     _same("levels_decode", symbols, norms, levels)
 
 
+@pytest.mark.sampled(5)
 @many
 @pytest.mark.parametrize("narrow", [np.int8, np.int32])
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -169,6 +171,7 @@ def test_the_dead_zone_is_the_threshold_and_symbols_without_bounds_decode():
     _same("dead_zone_decode", extremes, steps, np.array([[-0.1, 0.2]], np.float32))
 
 
+@pytest.mark.sampled(3)
 @many
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("block", [1, 2, 4, 8, 16, 32, 64, 128, 1024, 16384, 65536])
@@ -247,6 +250,7 @@ KINDS = {
 }
 
 
+@pytest.mark.sampled(7)
 @many
 @pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
 @pytest.mark.parametrize("size", SIZES)
