@@ -38,26 +38,21 @@ class Experts(Learner):
 
     Args:
         grid: the predictions [n], n >= 1; infinity may be one of them.
-        span: more than 0; largest minus least loss that one outcome can give, infinite where that is not known. It
-            guards ``observe`` and changes no weight.
 
     Raises:
-        ConfigurationError: the grid is empty or not a vector, or has a NaN; span is not positive.
+        ConfigurationError: the grid is empty or not a vector, or has a NaN.
 
     Example:
-        >>> experts = Experts(np.array([1.0, 2.0, 3.0]), span=1.0)
+        >>> experts = Experts(np.array([1.0, 2.0, 3.0]))
         >>> experts.observe(np.array([1.0, 0.0, 0.5]))
         >>> experts.suggest(0.5)
         2.0
     """
 
-    def __init__(self, grid: Floats, span: float = math.inf) -> None:
+    def __init__(self, grid: Floats) -> None:
         self.grid = np.array(grid, np.float64)
-        self.span = float(span)
         if self.grid.ndim != 1 or not len(self.grid) or np.isnan(self.grid).any():
             raise ConfigurationError(f"Experts: grid of shape {self.grid.shape}; give a vector of at least one number")
-        if not self.span > 0:
-            raise ConfigurationError(f"Experts: span={span} is not in (0, inf]; choose span > 0")
         self._losses = np.zeros(len(self.grid))
         self._gap = self._largest = self._squares = self._variance = 0.0
         self._count, self._surrogate, self._optimum = 0, 0.0, 0.0
@@ -99,11 +94,11 @@ class Experts(Learner):
         """Learn from what every entry of the grid would have lost.
 
         Args:
-            losses: [n], finite; their largest and least differ by at most span.
+            losses: [n], finite.
             optimum: the least that could have been paid, for the record.
 
         Raises:
-            ConfigurationError: losses have another shape, are not finite, or differ by more than span.
+            ConfigurationError: losses have another shape or are not finite.
         """
         losses = self._checked(losses)
         weights, least = self.weights, float(losses.min())
@@ -125,7 +120,6 @@ class Experts(Learner):
         """All that was learned, the regret too, as numbers and arrays."""
         return {
             "grid": self.grid.copy(),
-            "span": self.span,
             "losses": self._losses.copy(),
             "rate": (self._gap, self._largest, self._squares, self._variance),
             "log": (self._count, self._surrogate, self._optimum),
@@ -134,7 +128,7 @@ class Experts(Learner):
     @staticmethod
     def resumed(kept: Mapping[str, Any]) -> Experts:
         """With all that was learned before."""
-        found = Experts(kept["grid"], kept["span"])
+        found = Experts(kept["grid"])
         found._losses = np.array(kept["losses"], np.float64)
         found._gap, found._largest, found._squares, found._variance = kept["rate"]
         found._count, found._surrogate, found._optimum = kept["log"]
@@ -158,7 +152,4 @@ class Experts(Learner):
         if losses.shape != self.grid.shape or not np.isfinite(losses).all():
             given = f"{losses.shape}" if losses.shape != self.grid.shape else "numbers that are not finite"
             raise ConfigurationError(f"Experts: losses of {given}; give {len(self.grid)} finite numbers, one per entry")
-        spread = float(losses.max() - losses.min())
-        if spread > self.span * (1 + 1e-9):
-            raise ConfigurationError(f"Experts: losses differ by {spread:g}, more than span={self.span:g}; raise span")
         return losses

@@ -24,7 +24,7 @@ from sims import options
 from sims.plots import Curve, Panel, Table, drawn, rendered, save, spread, write_page
 from sims.predictions import errors, hosts, regrets
 
-QUICK: dict[str, object] = {"seeds": (0, 1), "instances": 40, "repeats": 3, "requests": 12}
+QUICK: dict[str, object] = {"seeds": (0, 1), "instances": 40, "repeats": 3, "requests": 12, "moves": (0.5, 8.0)}
 WAYS = ("sticky", "greedy", "coin", "predicted", "optimum")
 Part = tuple[list[Table], list[Panel], object]
 
@@ -48,7 +48,7 @@ class Asked:
     instances: int = 1000
     repeats: int = 50
     requests: int = 200
-    moves: tuple[float, ...] = (0.5, 8.0)
+    moves: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
     output: str = "runs/predictions"
 
     def __post_init__(self) -> None:
@@ -131,7 +131,21 @@ def pages(asked: Asked) -> Part:
     table = Table("Cost a request, distance within a rack = 1", ("requests", "D", *WAYS), rows)
     spans = [(name, spread([each[name] for _, each in studies], ".3f")) for name in studies[0][1]]
     kept = [{"paid": [asdict(one) for one in found], "makespan": spans} for found, spans in studies]
-    return [table, Table("Makespan over its lower bound", ("queue", "makespan"), spans)], [], kept
+    panels = _panels([found for found, _ in studies])
+    return [table, Table("Makespan over its lower bound", ("queue", "makespan"), spans)], panels, kept
+
+
+def _panels(studies: Sequence[Sequence[hosts.Paid]]) -> list[Panel]:
+    """One for each pattern of requests that costs anything: what each way pays against D."""
+    panels = []
+    for pattern in dict.fromkeys(one.pattern for one in studies[0]):
+        seeds = [[one for one in study if one.pattern == pattern] for study in studies]
+        x = [np.array([one.move for one in points]) for points in seeds]
+        costs = {way: [np.array([one.costs[way] for one in points]) for points in seeds] for way in WAYS}
+        curves = [Curve(way, x, costs[way], look) for look, way in enumerate(WAYS)]
+        if any(each.any() for each in costs["greedy"]):
+            panels.append(Panel(pattern, "D", "cost a request", curves, log_x=True, log_y=True))
+    return panels
 
 
 PARTS: dict[str, Callable[[Asked], Part]] = {"regret": regret, "error": error, "hosts": pages}

@@ -162,7 +162,7 @@ def test_a_thousand_waiting_times_are_enough(kind: str) -> None:
 
 
 def test_what_was_learned_is_kept() -> None:
-    draws, experts = np.random.default_rng(2), Experts(np.arange(9.0), span=2.0)
+    draws, experts = np.random.default_rng(2), Experts(np.arange(9.0))
     for _ in range(30):
         experts.observe(draws.random(9), optimum=0.1)
     found = Experts.resumed(experts.keep())
@@ -188,23 +188,16 @@ def test_what_is_no_grid_is_refused(grid: list[float]) -> None:
         Experts(np.array(grid))
 
 
-@pytest.mark.parametrize("span", [0.0, -1.0, math.nan])
-def test_what_is_no_span_is_refused(span: float) -> None:
-    with pytest.raises(ConfigurationError, match="choose span > 0"):
-        Experts(np.arange(2.0), span)
-
-
 @pytest.mark.parametrize(
     ("lost", "fix"),
     [
         ([1.0], "give 2 finite"),
         ([1.0, math.inf], "give 2 finite"),
         ([0.0, math.nan], "give"),
-        ([0.0, 1.1], "raise span"),
     ],
 )
 def test_what_are_no_losses_is_refused_and_changes_nothing(lost: list[float], fix: str) -> None:
-    experts = Experts(np.arange(2.0), span=1.0)
+    experts = Experts(np.arange(2.0))
     with pytest.raises(ConfigurationError, match=fix):
         experts.observe(np.array(lost))
     assert experts.regret().count == 0
