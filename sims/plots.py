@@ -17,6 +17,7 @@ from fedkd.durable import replace_bytes, replace_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from rich.table import Table as Rendered
 
@@ -28,6 +29,9 @@ table{border-collapse:collapse;font-size:.9rem;display:block;overflow-x:auto}
 td,th{padding:.25rem .7rem;border-bottom:1px solid #d8dee4;text-align:right}
 td:first-child,th:first-child{text-align:left}
 img{max-width:100%}pre{background:#f6f8fa;padding:.6rem;overflow-x:auto}"""
+
+SHORT = 100.0
+"""A logarithmic axis whose ends differ by less than this factor is labelled with plain numbers."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +98,11 @@ def drawn(panels: Sequence[Panel], columns: int) -> Figure:
 
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * lines + 0.6), layout="constrained")
-    for axes, panel in zip(figure.subplots(lines, columns, squeeze=False).flat, panels, strict=False):
-        _draw(axes, panel)
+    for place, axes in enumerate(figure.subplots(lines, columns, squeeze=False).flat):
+        if place < len(panels):
+            _draw(axes, panels[place])
+        else:
+            axes.remove()
     known = {
         text: handle for axes in figure.axes for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
     }
@@ -115,9 +122,22 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.title.set_fontsize(10)
     if panel.log_x:
         axes.set_xscale("log")
+        _label(axes.xaxis)
     if panel.log_y:
         axes.set_yscale("log")
+        _label(axes.yaxis)
     axes.grid(color="#d8dee4", linewidth=0.6)
+
+
+def _label(axis: Axis) -> None:
+    """Plain numbers at 1, 2 and 5 on a logarithmic axis of less than two decades; the powers of ten on a longer one."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    if high < SHORT * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, path: Path) -> bytes:
