@@ -25,9 +25,7 @@ from fedkd.admission import Admission
 from fedkd.algorithms.broadcast_model import BroadcastModel
 from fedkd.algorithms.broadcast_step import BroadcastStep
 from fedkd.checkpoints import Checkpoints
-from fedkd.clients import MemoryStore
-from fedkd.clients.folder_store import FolderStore
-from fedkd.clients.stores import Store
+from fedkd.clients import FolderStore, MemoryStore, Store
 from fedkd.evaluation import Evaluation
 from fedkd.executors import Worker
 from fedkd.executors.orders import Order
