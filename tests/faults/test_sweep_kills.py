@@ -21,7 +21,7 @@ FULL = ("algorithm=mcm,diana", "seed=0,1", "rounds=2,4,9", "--slice", "0.05", "-
 SIZES = {QUICK: 4, FULL: 12}
 PATIENCE = 90.0
 HOW = {"sweep": signal.SIGKILL, "run": signal.SIGKILL, "interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
-KILLS = 20
+KILLS = 6
 
 Asked = tuple[str, ...]
 _wholes: dict[Asked, dict[str, str]] = {}
