@@ -12,7 +12,7 @@ from fedkd.compose import compose
 from fedkd.records import read_reports
 from tests.e2e.runs import ROOT, SUPERVISED, TINY, command, manifest_of, rounds_of
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("command")]
 
 FILES = {"manifest.json", "config.yaml", "metrics.jsonl", "model.safetensors"}
 FILES |= {"timeline.jsonl", "report.html"}

@@ -14,7 +14,7 @@ import pytest
 from fedkd.records import read_reports
 from tests.e2e.runs import ROOT, manifest_of
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("flower_quickstart")]
 
 EXAMPLE = ROOT / "docs" / "examples" / "flower_quickstart"
 MOST_LINES = 30

@@ -25,6 +25,8 @@ from sims.distillation.study import study
 from sims.distillation.targets import Target, describe, grid
 from sims.figures import ats
 
+pytestmark = pytest.mark.xdist_group("ats")
+
 CLASSES = 5
 
 

@@ -17,6 +17,8 @@ from sims.convex.sources import Choice, load, problem, smoothness
 from sims.convex.table import ALGORITHMS, PAPER, kit, methods, sent
 from sims.figures import mcm_bits, mcm_convex
 
+pytestmark = pytest.mark.xdist_group("convex_figures")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -15,6 +15,8 @@ from fedkd.tasks import CoTrained, Local
 from sims.figures import federated_baselines
 from sims.figures.federated_baselines import LINKS, METHODS, Request, request
 
+pytestmark = pytest.mark.xdist_group("federated_baselines")
+
 CHOSEN = ["--methods", "FedAvg", "KD, local, TS", "KD, local, ATS", "FedKD", "--links", "none", "MCM", "SVD"]
 QUICK = ["--quick", "--seeds", "0", "executor=local"]
 

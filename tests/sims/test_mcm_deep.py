@@ -12,6 +12,8 @@ from fedkd.records import History
 from sims.figures import mcm_deep
 from sims.figures.mcm_deep import QUICK, SCALED, Setting, dither, equal_step, quantiser
 
+pytestmark = pytest.mark.xdist_group("mcm_deep")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

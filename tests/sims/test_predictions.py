@@ -12,6 +12,8 @@ from fedkd.errors import ConfigurationError
 from sims.figures import predictions
 from sims.predictions import errors, hosts, regrets
 
+pytestmark = pytest.mark.xdist_group("predictions")
+
 NEAR = 1 + 1e-9
 
 

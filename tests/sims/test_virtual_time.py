@@ -20,6 +20,8 @@ from sims.figures import virtual_time
 from sims.figures.virtual_time import QUICK, Asked
 from sims.waiting import LAWS, best, costs, marks, paid, waiting
 
+pytestmark = pytest.mark.xdist_group("virtual_time")
+
 GUIDE = Path(__file__).parents[2] / "docs" / "virtual-time.md"
 ROUNDS = st.integers(1, 4).flatmap(
     lambda cohort: st.lists(st.lists(st.floats(0, 50), min_size=cohort, max_size=cohort), min_size=1, max_size=8)
