@@ -26,7 +26,7 @@ from fedkd.executors.schedule import Matched, PullQueue
 from fedkd.predict import Durations
 from fedkd.records.timeline import read_timeline
 from sims.rounds import SETTINGS, Round
-from sims.schedule import WARM_UP, simulate
+from sims.schedule import WARM_UP, simulate, sized
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -189,14 +189,8 @@ def recorded(paths: Sequence[Path]) -> Table:
 def request(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=5, help="made-up runs a setting")
-    parser.add_argument("--rounds", type=int, default=30, help=f"rounds of each, the first {WARM_UP} uncounted")
-    parser.add_argument("--json", type=Path, help="file for all numbers")
     parser.add_argument("--recorded", type=Path, nargs="+", help="timelines of real runs, instead of made-up rounds")
-    asked = parser.parse_args(arguments)
-    if asked.rounds <= WARM_UP or asked.seeds < 1:
-        raise ConfigurationError(f"--rounds {asked.rounds} --seeds {asked.seeds}: needs > {WARM_UP} and >= 1")
-    return asked
+    return sized(parser, arguments)
 
 
 def main(arguments: Sequence[str]) -> None:

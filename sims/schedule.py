@@ -223,10 +223,15 @@ def table(rows: Sequence[Row]) -> Table:
 def request(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=5, help="made-up runs a setting")
-    parser.add_argument("--rounds", type=int, default=30, help=f"rounds of each, the first {WARM_UP} uncounted")
     parser.add_argument("--recorded", type=Path, help="timeline.jsonl of a run, instead of made-up rounds")
     parser.add_argument("--workers", type=int, default=0, help="with --recorded: other than the run had")
+    return sized(parser, arguments)
+
+
+def sized(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Read a command line that may also say how many made-up rounds there are, and where the numbers go."""
+    parser.add_argument("--seeds", type=int, default=5, help="made-up runs a setting")
+    parser.add_argument("--rounds", type=int, default=30, help=f"rounds of each, the first {WARM_UP} uncounted")
     parser.add_argument("--json", type=Path, help="file for all numbers")
     asked = parser.parse_args(arguments)
     if asked.rounds <= WARM_UP or asked.seeds < 1:

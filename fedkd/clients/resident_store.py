@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 SAMPLE = 4
 """Clients a round from which is learned: an observation takes as long as loading half a megabyte."""
 
-
 NEVER = 1e9
 """Rounds until a copy serves that is not the newest state any more."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -29,8 +29,12 @@ class Lanes:
         self._home = dict(homes)
         self._lanes: defaultdict[str | None, list[Item]] = defaultdict(list)
         self.waiting: dict[str | None, float] = {}
-        for client in seconds:
-            self.put(client)
+        for client, predicted in seconds.items():
+            home = self._home.get(client)
+            self._lanes[home].append((-predicted, client))
+            self.waiting[home] = self.waiting.get(home, 0.0) + predicted
+        for lane in self._lanes.values():
+            lane.sort()
 
     def __len__(self) -> int:
         return sum(map(len, self._lanes.values()))
@@ -45,12 +49,6 @@ class Lanes:
     def home(self, client: int) -> str | None:
         """Where the client must be trained."""
         return self._home.get(client)
-
-    def put(self, client: int) -> None:
-        """Add a client to its lane."""
-        home = self._home.get(client)
-        insort(self._lanes[home], (-self.seconds[client], client))
-        self.waiting[home] = self.waiting.get(home, 0.0) + self.seconds[client]
 
     def remove(self, client: int) -> str | None:
         """Take a client out of its lane; returns its home."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,12 @@ class _Cohort:
         sets = {self._above(level, order) for level in levels for order in (-1, 1)} | {frozenset[int]()}
         return min(sets, key=lambda left: (self._end(left), len(left), sorted(left)))
 
+    @cached_property
+    def _new(self) -> list[int]:
+        """Clients that have no home yet."""
+        homed = {client for some in self.load.values() for client in some}
+        return [client for client in self.seconds if client not in homed]
+
     def _above(self, level: float, order: int) -> frozenset[int]:
         """Clients without whom no load is above a level, the longest first (order -1) or the shortest (1)."""
         left: list[int] = []
@@ -155,10 +162,8 @@ class _Cohort:
     def _end(self, left: frozenset[int]) -> float:
         """When the round is over if these leave: with the new ones, the longest first, each to where it ends first."""
         stay = [sum(s for client, s in some.items() if client not in left) for some in self.load.values()]
-        homed = {client for some in self.load.values() for client in some}
-        free = sorted(self.seconds[client] for client in self.seconds if client in left or client not in homed)
         ends, slowness = np.array(stay), np.array([1 / self.speeds[home] for home in self.load])
-        for seconds in reversed(free):
+        for seconds in sorted((self.seconds[client] for client in (*self._new, *left)), reverse=True):
             after = ends + seconds * slowness
             best = int(after.argmin())
             ends[best] = after[best]
