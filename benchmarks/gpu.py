@@ -102,7 +102,7 @@ def network(model: str) -> torch.nn.Module:
     if model == "mlp":
         return Mlp(hidden=(200, 200)).build(SHAPE, CLASSES, key(SEED, "model"))
     if model == "resnet8":
-        return ResNet(width=16, blocks=1, groups=4).build(SHAPE, CLASSES, key(SEED, "model"))
+        return ResNet(width=16, blocks=1, groups=4, norm="group").build(SHAPE, CLASSES, key(SEED, "model"))
     nn = torch.nn
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)

@@ -68,7 +68,7 @@ def setup(overrides: Sequence[str], data: Split, parts: Sequence[np.ndarray]) ->
     algorithm = assemble(settings.algorithm, settings.uplink, settings.downlink, settings.server, context)
     nothing = data.take(np.arange(0))
     dataset = Dataset("prototypes", data, nothing, nothing, CLASSES, None)
-    return Setup(settings, dataset, list(parts), algorithm, learner, b"")
+    return Setup(settings, dataset, list(parts), algorithm, learner, b"", None)
 
 
 @contextmanager

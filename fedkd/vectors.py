@@ -1,6 +1,7 @@
 """A model as one flat vector: one buffer, so one message, one copy to reset, one norm.
 
-Shapes: vector [d], d the number of parameters, in the order of ``module.parameters()``.
+Shapes: vector [d]: the parameters in the order of ``module.parameters()``, then the buffers in that of
+``module.buffers()``. Buffers, as the running statistics of BatchNorm, travel although no gradient moves them.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ SHORTEST = 2
 
 
 class Flat:
-    """Parameters that are views of one buffer [..., d]: writing the buffer writes all of them.
+    """Tensors that are views of one buffer [..., d]: writing the buffer writes all of them.
 
     With ``channels_last`` the weights of convolutions lie in the buffer as convolutions on a CPU read them, channels
-    innermost; vectors are always in the order of ``module.parameters()``, so that nobody else needs to know.
+    innermost; vectors always have the elements of a tensor in its own order, so that nobody else needs to know.
 
     Args:
         buffer: [..., d]; with ``channels_last`` it has no dimensions before the last.
-        shapes: of the parameters, in order.
+        shapes: of the tensors, in order.
         channels_last: whether weights of four dimensions are kept so.
 
     Example:
@@ -56,26 +57,39 @@ class Flat:
             view.copy_(x[place].view(view.shape))
 
     def read(self) -> Tensor:
-        """The parameters as new vectors [..., d]."""
+        """The tensors as new vectors [..., d]."""
         x = self.buffer.clone()
         for place, view in self._turned:
             x[place].view(view.shape).copy_(view)
         return x
 
     def difference(self, x: Tensor) -> Tensor:
-        """X minus the parameters, as new vectors [..., d]: one pass."""
+        """X minus the tensors, as new vectors [..., d]: one pass."""
         change = x - self.buffer
         for place, view in self._turned:
             torch.sub(x[place].view(view.shape), view, out=change[place].view(view.shape))
         return change
 
     def zeros(self) -> Flat:
-        """Zeros that lie as these parameters do."""
+        """Zeros that lie as these tensors do."""
         return Flat(torch.zeros_like(self.buffer), self.shapes, self.channels_last)
 
     def first(self, count: int) -> Flat:
         """The first of several models [K, d], as views."""
         return Flat(self.buffer[:count], self.shapes, self.channels_last)
+
+    def laid(self, x: Tensor) -> Tensor:
+        """Samples as convolutions with these weights want them: with ``channels_last``, channels innermost."""
+        if not self.channels_last or x.ndim != 4:
+            return x
+        if x.shape[1] == 1 and x.is_contiguous():
+            # Of one channel both orders are the same bytes; only these strides tell the convolution which is meant.
+            return x.as_strided(x.shape, (x.stride(0), 1, x.stride(2), 1))
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def row(self, index: int) -> Flat:
+        """One of several models [K, d], as a view."""
+        return Flat(self.buffer[index], self.shapes, self.channels_last)
 
     def _view(self, place: slice, shape: tuple[int, ...]) -> Tensor:
         part = self.buffer[..., place]
@@ -87,35 +101,58 @@ class Flat:
         return view
 
 
+def nothing(like: Tensor) -> Flat:
+    """No tensors, of the type and on the device of another."""
+    return Flat(like.new_zeros(0), ())
+
+
 def flatten(module: nn.Module) -> Tensor:
-    """Copy the parameters of a module into a new vector [d]."""
-    return torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
+    """Copy the parameters of a module, then its buffers, into a new vector [d]."""
+    return _joined([*module.parameters(), *module.buffers()])
 
 
 def unflatten(module: nn.Module, x: Tensor) -> None:
-    """Copy a vector [d] into the parameters of a module, wherever these lie."""
-    sizes = [parameter.numel() for parameter in module.parameters()]
-    for parameter, part in zip(module.parameters(), torch.split(x, sizes), strict=True):
-        parameter.data.copy_(part.view(parameter.shape))
+    """Copy a vector [d] into the parameters of a module and then its buffers, wherever these lie."""
+    tensors = [*module.parameters(), *module.buffers()]
+    for tensor, part in zip(tensors, torch.split(x, [tensor.numel() for tensor in tensors]), strict=True):
+        tensor.data.copy_(part.view(tensor.shape))
 
 
 def bind(module: nn.Module, channels_last: bool = False) -> Flat:
     """Move the parameters into one buffer and make each a view of it.
 
     Afterwards writing the buffer writes the model, without a copy.
+    """
+    return _bound(list(module.parameters()), channels_last)
+
+
+def bind_carried(module: nn.Module) -> Flat:
+    """Move the module's buffers likewise: what travels after the parameters, though no gradient moves it.
 
     Raises:
-        ConfigurationError: the module keeps buffers (BatchNorm does), which would not travel.
+        ConfigurationError: one of them counts instead of measuring (torch's own BatchNorm counts batches): a mean over
+            clients would be none of its values.
     """
-    if next(iter(module.buffers()), None) is not None:
-        name = next(iter(dict(module.named_buffers())))
-        raise ConfigurationError(f"model: buffer {name} would not travel; choose GroupNorm, which keeps none")
-    vector = flatten(module)
-    flat = Flat(vector.clone(), [tuple(parameter.shape) for parameter in module.parameters()], channels_last)
+    for name, buffer in module.named_buffers():
+        if not buffer.is_floating_point():
+            raise ConfigurationError(
+                f"model: buffer {name} of {buffer.dtype} would not travel; choose floats, as model.norm=batch has"
+            )
+    buffers = list(module.buffers())
+    return _bound(buffers, False) if buffers else nothing(next(module.parameters()).detach())
+
+
+def _bound(tensors: Sequence[Tensor], channels_last: bool) -> Flat:
+    vector = _joined(tensors)
+    flat = Flat(vector.clone(), [tuple(tensor.shape) for tensor in tensors], channels_last)
     flat.load(vector)
-    for parameter, view in zip(module.parameters(), flat.views, strict=True):
-        parameter.data = view
+    for tensor, view in zip(tensors, flat.views, strict=True):
+        tensor.data = view
     return flat
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
 def pack(vector: Tensor) -> bytes:

@@ -46,7 +46,7 @@ def test_candidates_go_through_the_same_samples() -> None:
 def test_no_candidate_is_there_twice() -> None:
     plain, residual = (
         [c for c in FASTEST.candidates(learner(model, shape), 20) if isinstance(c, Serial)]
-        for model, shape in ((Mlp(hidden=(4,)), (1, 4, 4)), (ResNet(4, 1, 2), (1, 8, 8)))
+        for model, shape in ((Mlp(hidden=(4,)), (1, 4, 4)), (ResNet(4, 1, 2, "group"), (1, 8, 8)))
     )
     assert [candidate.fused for candidate in plain] == ["auto", "off"]
     assert len(residual) == 1, "a network that has no other way"

@@ -8,7 +8,7 @@ import torch
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.models import Cnn
-from fedkd.vectors import Flat, bind, flatten
+from fedkd.vectors import Flat, bind, bind_carried, flatten, unflatten
 
 SHAPES = [(4, 3, 2, 2), (4,), (5, 4)]
 DIM = 4 * 3 * 2 * 2 + 4 + 20
@@ -59,7 +59,7 @@ def test_several_models_lie_behind_each_other() -> None:
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_bound_network_computes_what_it_did(channels_last: bool) -> None:
-    module = Cnn(channels=(4, 8), hidden=6, groups=2).build((1, 8, 8), 3, key(0, "model"))
+    module = Cnn(channels=(4, 8), hidden=6, groups=2, norm="group").build((1, 8, 8), 3, key(0, "model"))
     x, vector = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)), flatten(module)
     before = module(x)
     flat = bind(module, channels_last)
@@ -69,7 +69,43 @@ def test_a_bound_network_computes_what_it_did(channels_last: bool) -> None:
     assert all(bool((parameter == 2).all()) for parameter in module.parameters())
 
 
-def test_models_with_buffers_are_refused() -> None:
+def normed() -> torch.nn.Module:
+    return Cnn(channels=(4, 8), hidden=6, groups=2, norm="batch").build((1, 8, 8), 3, key(0, "model"))
+
+
+def test_buffers_travel_after_the_parameters() -> None:
+    module = normed()
+    module.train()(torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+    parts = [*module.parameters(), *module.buffers()]
+    assert torch.equal(flatten(module), torch.cat([part.detach().reshape(-1) for part in parts]))
+    other = normed()
+    unflatten(other, flatten(module))
+    assert torch.equal(flatten(other), flatten(module))
+    for one, same in zip(other.state_dict().values(), module.state_dict().values(), strict=True):
+        assert torch.equal(one, same)
+
+
+def test_buffers_become_views_of_one() -> None:
+    module, before = normed(), dict(normed().named_buffers())
+    flat, carried = bind(module), bind_carried(module)
+    assert torch.equal(torch.cat((flat.read(), carried.read())), flatten(normed()))
+    assert [tuple(value.shape) for value in before.values()] == list(carried.shapes)
+    carried.buffer.fill_(3.0)
+    assert all(bool((buffer == 3).all()) for buffer in module.buffers())
+    module.train()(torch.ones(2, 1, 8, 8))
+    assert not bool((carried.read() == 3).any()), "training moves them where they lie"
+    assert torch.equal(flat.read(), flatten(normed())[: flat.buffer.numel()]), "and no parameter"
+
+
+def test_of_no_buffers_nothing_is_carried() -> None:
+    module = torch.nn.Linear(2, 2).double()
+    carried = bind_carried(module)
+    assert (carried.shapes, carried.read().shape, carried.buffer.dtype) == ((), (0,), torch.float64)
+
+
+def test_buffers_that_count_are_refused() -> None:
     module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
-    with pytest.raises(ConfigurationError, match="buffer 1.running_mean would not travel; choose GroupNorm"):
-        bind(module)
+    with pytest.raises(
+        ConfigurationError, match="buffer 1.num_batches_tracked of torch.int64 would not travel; choose fl"
+    ):
+        bind_carried(module)

@@ -33,13 +33,17 @@ class Model(ABC):
 
     @abstractmethod
     def dim(self, shape: tuple[int, ...], classes: int) -> int:
-        """Number of parameters, in closed form: known before torch is loaded."""
+        """Numbers that travel, in closed form: parameters and running statistics, known before torch is loaded."""
+
+    def features(self, shape: tuple[int, ...]) -> int:
+        """How many numbers the head reads, the last layer, which is linear: a class takes one more for its bias."""
+        return self.dim(shape, 2) - self.dim(shape, 1) - 1
 
     def build(self, shape: tuple[int, ...], classes: int, key: Key) -> torch.nn.Module:
         """The network on the CPU in float32, initialised from the key; torch's own generator stays as it was.
 
         Weights and biases of linear and convolution layers are uniform in +-1/sqrt(fan_in), torch's own
-        rule; GroupNorm starts as the identity.
+        rule; GroupNorm starts as the identity, BatchNorm with mean 0 and variance 1.
 
         Args:
             shape: shape of one sample.
@@ -69,7 +73,10 @@ def parameters(network: torch.nn.Module) -> int:
 
 def _initialise(module: torch.nn.Module, key: Key) -> None:
     """Set the weights that this module itself owns."""
-    if isinstance(module, torch.nn.GroupNorm):
+    # A class of torch's modules exists only once torch is loaded.
+    from fedkd.models.batch_norm import BatchNorm
+
+    if isinstance(module, torch.nn.GroupNorm | BatchNorm):
         with torch.no_grad():
             module.weight.fill_(1.0)
             module.bias.fill_(0.0)

@@ -1,4 +1,4 @@
-"""Small convolutional networks with GroupNorm."""
+"""Small convolutional networks, normalised."""
 
 from __future__ import annotations
 
@@ -6,30 +6,35 @@ from dataclasses import dataclass
 
 import torch
 
-from fedkd.data.bounds import at_least, within
+from fedkd.data.bounds import one_of, within
 from fedkd.errors import ConfigurationError
 from fedkd.models.base import WIDEST, Model, linear_dim
+from fedkd.models.norms import NORMS, Norm, norm_dim, norm_layers
 
 
 @dataclass(frozen=True)
 class Cnn(Model):
-    """Blocks of Conv 3x3, GroupNorm, ReLU, MaxPool 2, then one hidden linear layer and the output.
+    """Blocks of Conv 3x3, norm, ReLU, MaxPool 2, then one hidden linear layer and the output.
 
     Args:
-        channels: output channels of each block, each a multiple of groups; every block halves the image.
+        channels: output channels of each block, >= 1; every block halves the image.
         hidden: width of the hidden linear layer, >= 1.
-        groups: groups of the GroupNorm, >= 1.
+        groups: groups of a GroupNorm, >= 1, of which all channels are multiples; without meaning for other norms.
+        norm: ``group``, ``batch`` (its running statistics travel with the model), ``local_batch`` (none are kept: those
+            of the batch serve in evaluation too) or ``none``.
     """
 
     channels: tuple[int, ...]
     hidden: int
     groups: int
+    norm: Norm
 
     def __post_init__(self) -> None:
         within(self, "hidden", 1, WIDEST)
-        at_least(self, "groups", 1)
+        within(self, "groups", 1, WIDEST)
         within(self, "channels", 1, WIDEST)
-        if not self.channels or any(width % self.groups for width in self.channels):
+        one_of(self, "norm", NORMS)
+        if not self.channels or (self.norm == "group" and any(width % self.groups for width in self.channels)):
             raise ConfigurationError(
                 f"Cnn: channels={list(self.channels)} are not multiples of groups={self.groups}; "
                 "choose one or more positive multiples"
@@ -40,7 +45,7 @@ class Cnn(Model):
         inputs, height, width = image_shape("Cnn", shape, 2 ** len(self.channels))
         total = 0
         for outputs in self.channels:
-            total += linear_dim(9 * inputs, outputs) + 2 * outputs
+            total += linear_dim(9 * inputs, outputs) + norm_dim(self.norm, outputs)
             inputs, height, width = outputs, height // 2, width // 2
         return total + linear_dim(inputs * height * width, self.hidden) + linear_dim(self.hidden, classes)
 
@@ -51,7 +56,7 @@ class Cnn(Model):
         for outputs in self.channels:
             network += [
                 torch.nn.Conv2d(inputs, outputs, kernel_size=3, padding=1),
-                torch.nn.GroupNorm(self.groups, outputs),
+                *norm_layers(self.norm, outputs, self.groups),
                 torch.nn.ReLU(),
                 torch.nn.MaxPool2d(2),
             ]

@@ -24,6 +24,10 @@ class Linear(Model):
         """W and b."""
         return (math.prod(shape) + self.bias) * classes
 
+    def features(self, shape: tuple[int, ...]) -> int:
+        """The flattened sample."""
+        return math.prod(shape)
+
     def layers(self, shape: tuple[int, ...], classes: int) -> torch.nn.Module:
         """Flatten, Linear."""
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(math.prod(shape), classes, bias=self.bias))

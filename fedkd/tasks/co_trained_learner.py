@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from fedkd.data import Split
     from fedkd.trainers.descents import Descent
     from fedkd.trainers.solvers import Solver
+    from fedkd.trainers.trainer import Pupil
 
 
 class CoTrainedLearner(Learner):
     """Two networks with one task: in each batch either is taught by what the other answered before its step.
 
-    The student is the model of the run. The teacher's parameters stay with the client: they are what the task keeps. Of
+    The student is the model of the run. The teacher stays with the client: its vector is what the task keeps. Of
     the solver either has a state of its own, for one round.
 
     Args:
         student: on the same device as the teacher.
-        teacher: its parameters are overwritten by every client's.
+        teacher: its values are overwritten by every client's.
 
     Attributes:
         answers: the teacher's to the batches of the last epoch.
@@ -37,7 +38,7 @@ class CoTrainedLearner(Learner):
 
     def __init__(self, student: NetworkLearner, teacher: NetworkLearner) -> None:
         self.student, self.teacher = student, teacher
-        self.flat, self.names = student.flat, student.names
+        self.flat, self.carried, self.names = student.flat, student.carried, student.names
         self.answers: list[Tensor] = []
         self.teaching: Descent | None = None
 
@@ -48,7 +49,7 @@ class CoTrainedLearner(Learner):
 
     @property
     def keeps(self) -> int:
-        """The teacher's parameters."""
+        """The teacher's numbers."""
         return self.teacher.dim
 
     def on(self, device: str) -> CoTrainedLearner:
@@ -60,16 +61,15 @@ class CoTrainedLearner(Learner):
         self.student.begin(round_)
         self.teacher.begin(round_)
 
-    def start(self, x: Tensor, kept: Tensor | None, solver: Solver) -> Descent:
+    def start(self, pupil: Pupil, solver: Solver) -> Descent:
         """The student from the received model x [d], the teacher from where the client left it [m]."""
-        assert kept is not None, "a worker gives every client a teacher"
-        self.teacher.load(kept.to(self.device))
+        assert pupil.kept is not None, "a worker gives every client a teacher"
+        self.teacher.load(pupil.kept.to(self.device))
         self.teaching = solver.start(self.teacher.flat)
-        self.student.load(x)
-        return solver.start(self.flat)
+        return super().start(pupil, solver)
 
     def remembered(self) -> Tensor:
-        """The teacher's parameters [m]."""
+        """The teacher's vector [m]."""
         return self.teacher.vector
 
     def backward(self, fused: Fused) -> Backward:
@@ -95,7 +95,7 @@ class _Mutual(Backward):
 
     def __init__(self, learner: CoTrainedLearner, fused: Fused) -> None:
         self._learner = learner
-        self._student, self._teacher = learner.student.backward(fused), learner.teacher.backward(fused)
+        self._student, self._teacher = learner.student.network(fused), learner.teacher.network(fused)
 
     @property
     def name(self) -> str:

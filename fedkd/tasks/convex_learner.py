@@ -10,7 +10,7 @@ from fedkd.tasks.backward import Backward, Fused
 from fedkd.tasks.base import Batch
 from fedkd.tasks.convex import ConvexTask, Optimum
 from fedkd.tasks.learner import Learner
-from fedkd.vectors import Flat
+from fedkd.vectors import Flat, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,8 @@ class ConvexLearner(Learner):
         self.task = task
         self.common = common
         dim = common.x.shape[1]
-        self.flat, self.names = Flat(torch.zeros(dim, dtype=torch.float64), [(dim,)]), ("weights",)
+        self.flat, self.names = Flat(torch.zeros(dim, dtype=torch.float64), [(dim,)]), ("w",)
+        self.carried = nothing(self.flat.buffer)
 
     def on(self, device: str) -> Learner:
         """Another vector; closed forms in float64 stay on the CPU."""

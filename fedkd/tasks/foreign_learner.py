@@ -34,11 +34,14 @@ class ForeignLearner(Resident):
     """
 
     def __init__(self, code: Foreign, clients: int, module: nn.Module, key: Key) -> None:
+        for name, _ in module.named_buffers():
+            raise ConfigurationError(f"model: buffer {name} would not travel; choose GroupNorm, which keeps none")
         for name, parameter in module.named_parameters():
             if parameter.dtype != torch.float32:
                 raise ConfigurationError(f"model: parameter {name} is {parameter.dtype}; make it float32")
         self.code, self.clients, self.module = code, clients, module
         self.flat = vectors.bind(module)
+        self.carried = vectors.nothing(self.flat.buffer)
         self.names = tuple(name for name, _ in module.named_parameters())
         self._key = key
 

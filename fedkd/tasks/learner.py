@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedkd import vectors
-from fedkd.tasks.backward import Autograd, Backward, Fused, Network, Stack
+from fedkd.models.modes import evaluating
+from fedkd.tasks.backward import Autograd, Backward, Descending, Fused, Network, Stack
 from fedkd.tasks.base import Batch, Task
-from fedkd_compression import Named
+from fedkd_compression import Key, Named
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fedkd.beside import Beside
     from fedkd.data import Split
+    from fedkd.tasks.self_supervised import SelfSupervised
     from fedkd.trainers.descents import Descent
     from fedkd.trainers.solvers import Solver
+    from fedkd.trainers.trainer import Pupil
     from fedkd.vectors import Flat
 
 EVALUATION_BATCH = 2048
@@ -30,22 +33,26 @@ class Resident(ABC):
     """A model that lives where it is trained, and can be evaluated.
 
     Attributes:
-        flat: the resident parameters.
-        names: of the parameters.
+        flat: the resident parameters [p].
+        carried: the resident buffers [d - p]: what travels after the parameters, though no gradient moves it; empty
+            where there is nothing of the kind.
+        names: of the parameters, then of what is carried.
     """
 
     flat: Flat
+    carried: Flat
     names: tuple[str, ...]
 
     @property
     def vector(self) -> Tensor:
-        """The resident parameters as a new vector [d]."""
-        return self.flat.read()
+        """The resident model as a new vector [d]: parameters, then what is carried."""
+        parameters = self.flat.read()
+        return torch.cat((parameters, self.carried.read())) if self.carried.shapes else parameters
 
     @property
     def dim(self) -> int:
-        """d, the number of parameters."""
-        return self.flat.buffer.shape[-1]
+        """d, how many numbers travel."""
+        return self.flat.buffer.shape[-1] + self.carried.buffer.shape[-1]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -59,8 +66,9 @@ class Resident(ABC):
 
     @property
     def tensors(self) -> tuple[Named, ...]:
-        """Name and shape of every parameter, as operators that treat them apart want to know."""
-        return tuple(Named(name, shape) for name, shape in zip(self.names, self.flat.shapes, strict=True))
+        """Name and shape of every part of the vector, as operators that treat them apart want to know."""
+        shapes = (*self.flat.shapes, *self.carried.shapes)
+        return tuple(Named(name, shape) for name, shape in zip(self.names, shapes, strict=True))
 
     @property
     def keeps(self) -> int:
@@ -69,7 +77,14 @@ class Resident(ABC):
 
     def load(self, x: Tensor) -> None:
         """Copy a vector [d] into the resident model."""
-        self.flat.load(x)
+        parameters, carried = self.parts(x)
+        self.flat.load(parameters)
+        self.carried.load(carried)
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Of vectors [..., d] what is of the parameters [..., p] and what of the buffers [..., d - p], as views."""
+        parameters, carried = torch.split(x, [self.flat.buffer.shape[-1], self.carried.buffer.shape[-1]], -1)
+        return parameters, carried
 
     def begin(self, round_: int) -> None:
         """A round begins, counted from 0: what is trained may depend on it."""
@@ -77,7 +92,7 @@ class Resident(ABC):
 
     @abstractmethod
     def on(self, device: str) -> Resident:
-        """Another one on a device, with the same parameters."""
+        """Another one on a device, with the same values."""
 
     @abstractmethod
     def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
@@ -87,10 +102,21 @@ class Resident(ABC):
 class Learner(Resident):
     """What trainers drive: load a vector, prepare samples, compute gradients, report."""
 
-    def start(self, x: Tensor, kept: Tensor | None, solver: Solver) -> Descent:
-        """A client's update from the received model x [d] begins, with what the client kept [m], where anything is."""
-        self.load(x)
+    def start(self, pupil: Pupil, solver: Solver) -> Descent:
+        """A client's update begins, from the model x [d] that it received."""
+        self.load(pupil.x)
         return solver.start(self.flat)
+
+    def updated(self, descent: Descent, x: Tensor) -> Tensor:
+        """What the client sends [d]: for the parameters what the solver says, x - local for what is carried.
+
+        Args:
+            descent: that ``start`` gave, after the last batch.
+            x: the received model [d].
+        """
+        parameters, carried = self.parts(x)
+        update = descent.update(parameters)
+        return torch.cat((update, self.carried.difference(carried))) if self.carried.shapes else update
 
     def remembered(self) -> Tensor | None:
         """What the client that was trained last keeps until its next round [m]."""
@@ -113,15 +139,13 @@ class Learner(Resident):
         return None
 
 
-class NetworkLearner(Learner):
-    """A network and a task.
+class Networked(Learner):
+    """A resident network.
 
     On a CPU convolutions have their channels innermost, where they are fastest by far; so do the samples.
 
     Args:
-        module: keeps no buffers; its parameters become views of ``flat``.
-        task: gives the loss.
-        beside: what travels beside the model, if anything.
+        module: its parameters become views of ``flat``, its buffers of ``carried``; it is in training mode.
 
     Attributes:
         task: that of the round.
@@ -129,32 +153,71 @@ class NetworkLearner(Learner):
             that a result depends on.
     """
 
-    def __init__(self, module: nn.Module, task: Task, beside: Beside | None = None) -> None:
-        self.module, self.task, self._scheduled, self._beside = module, task, task, beside
+    task: Task | SelfSupervised
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
         self.kept: object = None
         convolutions = any(isinstance(part, torch.nn.Conv2d) for part in module.modules())
         self.flat = vectors.bind(module, convolutions and _on_cpu(module))
-        self.names = tuple(name for name, _ in module.named_parameters())
-        self._classes = 0
-        self._take(task.at(0))
+        self.carried = vectors.bind_carried(module)
+        self.names = tuple(name for name, _ in (*module.named_parameters(), *module.named_buffers()))
+        stack = Stack.of(module)
+        self._autograd = Autograd(module, stack if isinstance(stack, str) else "fused=off")
+        self._fused = self._autograd if isinstance(stack, str) else stack
+        self._width = 0
+
+    def network(self, fused: Fused) -> Network:
+        """The passes, layer by layer where the network allows it."""
+        return self._fused if fused == "auto" else self._autograd
+
+    def laid(self, x: Tensor) -> Tensor:
+        """Samples as this network's convolutions want them."""
+        return self.flat.laid(x)
+
+    def drawn(self, key: Key, step: int, samples: int) -> Tensor | None:
+        """What a step draws for so many samples, for every row of a key [rows, samples, ...]; None: nothing."""
+        return None
+
+    def width(self, x: Tensor) -> int:
+        """Numbers that the network answers to a sample, as it says itself to the first of these."""
+        if not self._width:
+            with torch.no_grad(), evaluating(self.module):
+                self._width = int(self.module(x[:1]).shape[-1])
+        return self._width
+
+
+class NetworkLearner(Networked):
+    """A network and a task.
+
+    Args:
+        module: as for ``Networked``.
+        task: gives the loss.
+        beside: what travels beside the model, if anything.
+
+    """
+
+    task: Task
+
+    def __init__(self, module: nn.Module, task: Task, beside: Beside | None = None) -> None:
+        super().__init__(module)
+        self.task, self._scheduled, self._beside = task.at(0), task, beside
 
     def on(self, device: str) -> NetworkLearner:
         """Copy the network."""
         return NetworkLearner(copy.deepcopy(self.module).to(device), self._scheduled, self._beside)
 
     def begin(self, round_: int) -> None:
-        """Take the round's task, where it is another."""
-        task = self._scheduled.at(round_)
-        if task != self.task:
-            self._take(task)
+        """Take the round's task."""
+        self.task = self._scheduled.at(round_)
 
-    def backward(self, fused: Fused) -> Network:
-        """Layer by layer where the network allows it."""
-        return self._fused if fused == "auto" else self._autograd
+    def backward(self, fused: Fused) -> Backward:
+        """Between the passes the task's gradient."""
+        return Descending(self.network(fused), self.task)
 
     def prepared(self, samples: Batch) -> Batch:
         """Images as convolutions want them, and the task's aim."""
-        aim = self.task.aim(samples, self._outputs(samples), self.dtype)
+        aim = self.task.aim(samples, self.width(samples.x), self.dtype)
         return samples._replace(x=self.laid(samples.x), aim=aim)
 
     def report(self, outputs: Sequence[Tensor], seen: Batch) -> tuple[float, ...]:
@@ -166,33 +229,11 @@ class NetworkLearner(Learner):
         return None if self._beside is None else self._beside.gather(torch.cat(list(outputs)), seen)
 
     def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
-        """Loss and accuracy in evaluation batches."""
+        """Loss and accuracy in evaluation batches, by running statistics where there are some."""
         self.load(vector)
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(self.module):
             outputs = torch.cat([self.module(self.laid(x)) for x in torch.split(split.x, EVALUATION_BATCH)])
         return self.task.evaluate(outputs, split.y)
-
-    def _take(self, task: Task) -> None:
-        self.task = task
-        stack = Stack.of(self.module, task)
-        self._autograd = Autograd(self.module, task, stack if isinstance(stack, str) else "fused=off")
-        self._fused = self._autograd if isinstance(stack, str) else stack
-
-    def laid(self, x: Tensor) -> Tensor:
-        """Samples as this network's convolutions want them."""
-        if not self.flat.channels_last or x.ndim != 4:
-            return x
-        if x.shape[1] == 1 and x.is_contiguous():
-            # Of one channel both orders are the same bytes; only these strides tell the convolution which is meant.
-            return x.as_strided(x.shape, (x.stride(0), 1, x.stride(2), 1))
-        return x.contiguous(memory_format=torch.channels_last)
-
-    def _outputs(self, samples: Batch) -> int:
-        """Number of classes, as the network itself says it."""
-        if not self._classes:
-            with torch.no_grad():
-                self._classes = self.module(samples.x[:1]).shape[-1]
-        return self._classes
 
 
 def _on_cpu(module: nn.Module) -> bool:

@@ -40,7 +40,7 @@ class Serial(Passes):
         return learner.backward(self.fused).name
 
     def _train(self, learner: Learner, solver: Solver, pupil: Pupil) -> Update:
-        descent, backward = learner.start(pupil.x, pupil.kept, solver), learner.backward(self.fused)
+        descent, backward = learner.start(pupil, solver), learner.backward(self.fused)
         outputs: list[Tensor] = []
         for order in self.orders(pupil.samples.size, pupil.key):
             epoch = learner.prepared(pupil.samples.take(order))
@@ -49,7 +49,7 @@ class Serial(Passes):
                 descent.begin(len(batch.y))
                 outputs.append(backward(batch, descent))
                 descent.end()
-        vector, numbers = descent.update(pupil.x), learner.report(outputs, epoch)
+        vector, numbers = learner.updated(descent, pupil.x), learner.report(outputs, epoch)
         return Update(vector, numbers, learner.remembered(), learner.told(outputs, epoch))
 
     def _batches(self, epoch: Batch) -> list[Batch]:

@@ -19,7 +19,8 @@ from fedkd.tasks.learner import NetworkLearner
 from fedkd.tasks.losses import Correlation
 from fedkd.trainers import Adam, Gradient, Pupil, Serial, Sgd, Solver
 
-MODELS = sorted(path for path in Path("configs/model").glob("*.yaml") if path.stem != "none")
+MODELS = sorted(path for path in Path("configs/model").glob("*.yaml") if path.stem not in ("none", "projected"))
+"""Those that classify."""
 SHAPE, CLASSES, SAMPLES = (1, 16, 16), 7, 23
 TASKS = [
     Supervised(0.1),

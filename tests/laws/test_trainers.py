@@ -14,7 +14,7 @@ from fedkd.clients import ClientSamples
 from fedkd.configuration.construct import construct
 from fedkd.data import Split
 from fedkd.keys import key
-from fedkd.models import Model
+from fedkd.models import Cnn, Mlp, Model, Projected, ResNet
 from fedkd.tasks import Distillation, Matching, Supervised, Task
 from fedkd.tasks.learner import NetworkLearner
 from fedkd.tasks.losses import (
@@ -28,9 +28,20 @@ from fedkd.tasks.losses import (
 )
 from fedkd.trainers import Adam, Batched, Gradient, Pupil, Serial, Sgd, Solver, Update
 
-MODELS = {path.stem: path for path in sorted(Path("configs/model").glob("*.yaml")) if path.stem != "none"}
+MODELS = {
+    path.stem: path for path in sorted(Path("configs/model").glob("*.yaml")) if path.stem not in ("none", "projected")
+}
+"""Those that classify."""
 CONVOLUTIONAL = ("cnn", "fedavg_cnn", "resnet")
 SHAPE, CLASSES = (1, 8, 8), 5
+NORMED: dict[str, Model] = {
+    "batch cnn": Cnn((4, 8), 6, 2, "batch"),
+    "batch resnet": ResNet(4, 1, 2, "batch"),
+    "local cnn": Cnn((4, 8), 6, 2, "local_batch"),
+    "projected cnn": Projected(Cnn((4,), 6, 2, "batch"), 7, CLASSES, "batch"),
+    "projected mlp": Projected(Mlp((9,)), 7, CLASSES, "batch"),
+}
+"""Networks with BatchNorm."""
 SIZES = (3, 9, 17, 12, 8)
 """Below the batch, no multiple of it, some alike."""
 TASKS: dict[str, Task] = {
@@ -63,7 +74,7 @@ def batched(serial: Serial, clients: int | str = "auto", convolutions: str = "un
 
 
 def learner_of(name: str, task: Task, dtype: torch.dtype, shape: tuple[int, ...] = SHAPE) -> NetworkLearner:
-    model: Model = construct(Model, yaml.safe_load(MODELS[name].read_text()), "model")
+    model = NORMED.get(name) or construct(Model, yaml.safe_load(MODELS[name].read_text()), "model")
     return NetworkLearner(model.build(shape, CLASSES, key(0, "model")).to(dtype), task)
 
 

@@ -10,6 +10,7 @@ import torch
 
 from fedkd.errors import ConfigurationError
 from fedkd.models import Cnn, Linear, Mlp, Model, PlainCnn, ResNet, parameters
+from fedkd.models.norms import NORMS
 from fedkd_compression.keys import Key
 
 KEY = Key.of(0, "model")
@@ -20,20 +21,48 @@ EVERY: list[tuple[Model, int]] = [
     (Mlp(hidden=(64, 32)), 784 * 64 + 64 + 64 * 32 + 32 + 330),
     (Linear(bias=True), 7_850),
     (Linear(bias=False), 7_840),
-    (Cnn(channels=(16, 32), hidden=64, groups=4), 105_962),
-    (Cnn(channels=(16, 32, 64), hidden=128, groups=4), 98_666),
-    (ResNet(width=16, blocks=1, groups=4), 77_754),
+    (Cnn(channels=(16, 32), hidden=64, groups=4, norm="group"), 105_962),
+    (Cnn(channels=(16, 32, 64), hidden=128, groups=4, norm="group"), 98_666),
+    (ResNet(width=16, blocks=1, groups=4, norm="group"), 77_754),
     (PlainCnn(channels=(32, 64), kernel=5, padding=2, hidden=512), 1_663_370),
     (PlainCnn(channels=(10, 20), kernel=5, padding=0, hidden=50), 21_840),
     (PlainCnn(channels=(32, 64), kernel=3, padding=1, hidden=128), 421_642),
     (PlainCnn(channels=(4,), kernel=2, padding=2, hidden=3), 4 * 5 + (4 * 15 * 15 + 1) * 3 + 40),
 ]
 MODELS = [model for model, _ in EVERY]
+NORMED: list[Model] = [
+    model
+    for norm in NORMS
+    for model in (Cnn((6, 10), 5, 2, norm), ResNet(6, 2, 3, norm), Cnn((5,), 5, 5 if norm == "group" else 2, norm))
+]
+"""With every norm; groups are without meaning for all but one."""
 
 
 @pytest.mark.parametrize(("model", "count"), EVERY, ids=repr)
 def test_number_of_parameters(model: Model, count: int) -> None:
     assert parameters(model.build(IMAGE, 10, KEY)) == count
+
+
+@pytest.mark.parametrize("model", [*MODELS, *NORMED], ids=repr)
+def test_numbers_that_travel_are_known_before_torch(model: Model) -> None:
+    for shape, classes in ((IMAGE, 10), ((3, 17, 20), 1)):
+        network = model.build(shape, classes, KEY)
+        assert model.dim(shape, classes) == parameters(network) + sum(buffer.numel() for buffer in network.buffers())
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_norm_follows_every_convolution_and_starts_as_the_identity(norm: str) -> None:
+    expected = {"group": "GroupNorm", "batch": "BatchNorm", "local_batch": "BatchNorm"}
+    for model, convolutions in ((Cnn((6, 10), 5, 2, norm), 2), (ResNet(6, 1, 3, norm), 9)):
+        network = model.build(IMAGE, 10, KEY)
+        kinds = Counter(type(layer).__name__ for layer in network.modules())
+        assert kinds["Conv2d"] == convolutions
+        assert (
+            kinds["GroupNorm"] + kinds["BatchNorm"] == kinds[expected.get(norm, "")] == convolutions * (norm != "none")
+        )
+        buffers = dict(network.named_buffers())
+        assert len(buffers) == 2 * convolutions * (norm == "batch")
+        assert all(bool((value == name.endswith("var")).all()) for name, value in buffers.items())
 
 
 @pytest.mark.parametrize("model", MODELS, ids=repr)
@@ -103,7 +132,7 @@ def test_no_sample_sees_another(model: Model) -> None:
 
 
 def test_group_norm_normalises_groups_of_channels_and_starts_as_the_identity() -> None:
-    network = Cnn(channels=(8,), hidden=4, groups=2).build(IMAGE, 10, KEY)
+    network = Cnn(channels=(8,), hidden=4, groups=2, norm="group").build(IMAGE, 10, KEY)
     norm = network.get_submodule("1")
     assert isinstance(norm, torch.nn.GroupNorm)
     assert (norm.num_groups, norm.num_channels) == (2, 8)
@@ -118,7 +147,7 @@ def test_regression_has_one_output() -> None:
 
 
 def test_resnet_halves_the_image_twice_and_doubles_its_channels() -> None:
-    network = ResNet(width=8, blocks=2, groups=2).build((3, 32, 32), 5, KEY)
+    network = ResNet(width=8, blocks=2, groups=2, norm="group").build((3, 32, 32), 5, KEY)
     assert isinstance(network, torch.nn.Sequential)
     x = torch.zeros(1, 3, 32, 32)
     shapes = [tuple((x := layer(x)).shape[1:]) for layer in network]
@@ -128,11 +157,11 @@ def test_resnet_halves_the_image_twice_and_doubles_its_channels() -> None:
 @pytest.mark.parametrize(
     ("model", "shape"),
     [
-        (Cnn((8, 8, 8), 4, 2), (1, 7, 28)),
-        (Cnn((8,), 4, 2), (784,)),
+        (Cnn((8, 8, 8), 4, 2, "group"), (1, 7, 28)),
+        (Cnn((8,), 4, 2, "group"), (784,)),
         (PlainCnn((32, 64), 5, 2, 512), (1, 3, 28)),
         (PlainCnn((10, 20), 5, 0, 50), (1, 15, 28)),
-        (ResNet(8, 1, 2), (64,)),
+        (ResNet(8, 1, 2, "group"), (64,)),
     ],
 )
 def test_samples_that_are_no_images_or_too_small_are_refused(model: Model, shape: tuple[int, ...]) -> None:
@@ -142,18 +171,24 @@ def test_samples_that_are_no_images_or_too_small_are_refused(model: Model, shape
 
 def test_values_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"channels=\[8, 9\] are not multiples of groups=4"):
-        Cnn((8, 9), 4, 4)
+        Cnn((8, 9), 4, 4, "group")
     with pytest.raises(ConfigurationError, match=r"channels=\[\]"):
-        Cnn((), 4, 4)
+        Cnn((), 4, 4, "group")
     with pytest.raises(ConfigurationError, match="Cnn: hidden=0"):
-        Cnn((8,), 0, 4)
+        Cnn((8,), 0, 4, "group")
     with pytest.raises(ConfigurationError, match=r"PlainCnn: channels=\[8, 0\]"):
         PlainCnn((8, 0), 3, 1, 4)
     with pytest.raises(ConfigurationError, match="PlainCnn: kernel=0"):
         PlainCnn((8,), 0, 1, 4)
     with pytest.raises(ConfigurationError, match="width=9 is not a multiple of groups=4"):
-        ResNet(9, 1, 4)
+        ResNet(9, 1, 4, "group")
+    with pytest.raises(
+        ConfigurationError, match="Cnn: norm='layer' is unknown; choose one of group, batch, local_batch"
+    ):
+        Cnn((8,), 4, 4, "layer")
+    with pytest.raises(ConfigurationError, match="ResNet: norm='layer' is unknown"):
+        ResNet(8, 1, 4, "layer")
     with pytest.raises(ConfigurationError, match="ResNet: blocks=0"):
-        ResNet(8, 0, 4)
+        ResNet(8, 0, 4, "group")
     with pytest.raises(ConfigurationError, match=r"hidden=\[3, 0\]"):
         Mlp((3, 0))

@@ -21,7 +21,18 @@ from fedkd.trainers.batched import capacity
 from fedkd.trainers.batched.cohort import Cohort, Report
 from fedkd.trainers.batched.rewritten import rewrite
 from fedkd.trainers.batched.team import MOST, Team
-from tests.laws.test_trainers import MODELS, SERIAL, SOLVERS, TASKS, batched, check, compare, learner_of, pupils_of
+from tests.laws.test_trainers import (
+    MODELS,
+    NORMED,
+    SERIAL,
+    SOLVERS,
+    TASKS,
+    batched,
+    check,
+    compare,
+    learner_of,
+    pupils_of,
+)
 
 PLAIN = SOLVERS["plain"]
 TRAINER = batched(SERIAL)
@@ -103,8 +114,9 @@ def test_bfloat16_is_close_and_steps_are_in_float32(model: str, solver: str, tol
         assert other.numbers == pytest.approx(one.numbers, rel=0.1, abs=0.1)
 
 
-def test_the_resident_model_stays_as_it_is() -> None:
-    learner = learner_of("cnn", TASKS["ATS"], torch.float32)
+@pytest.mark.parametrize("model", ["cnn", "batch cnn"])
+def test_the_resident_model_stays_as_it_is(model: str) -> None:
+    learner = learner_of(model, TASKS["ATS"], torch.float32)
     before = learner.vector
     TRAINER.train(learner, SOLVERS["adam"], pupils_of(learner))
     assert torch.equal(learner.vector, before)
@@ -123,10 +135,10 @@ def test_nobody_and_nothing_as_in_serial(sizes: tuple[int, ...]) -> None:
         compare(expected, TRAINER.train(learner, PLAIN, pupils), 1e-9)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*MODELS, *NORMED])
 def test_training_waits_for_no_device(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors without values have nothing to wait for; reports are made of values."""
-    monkeypatch.setattr(Cohort, "reports", lambda self, learner: [Report((), None)] * len(self.members))
+    monkeypatch.setattr(Cohort, "reports", lambda self: [Report(())] * len(self.members))
     shape = (1, 16, 16)
     learner = learner_of(model, TASKS["ATS"], torch.float32, shape).on("meta")
     pupils = pupils_of(learner, shape=shape)

@@ -43,7 +43,7 @@ def rounds(model: str, solver: Solver, sizes: tuple[int, ...], graph: bool, clie
     return first + trainer.train(learner, solver, again)
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "batch cnn"])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_replayed_steps_are_the_same_steps(model: str, solver: str, recorded: list[int]) -> None:
     replayed = rounds(model, SOLVERS[solver], ALIKE, graph=True, clients=2)
@@ -53,12 +53,13 @@ def test_replayed_steps_are_the_same_steps(model: str, solver: str, recorded: li
         assert one.numbers == other.numbers
 
 
+@pytest.mark.parametrize("model", ["mlp", "projected mlp"])
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_clients_that_leave_and_batches_that_are_filled_up(solver: str, recorded: list[int]) -> None:
+def test_clients_that_leave_and_batches_that_are_filled_up(model: str, solver: str, recorded: list[int]) -> None:
     sizes = (17, 9, 6, 3)
-    replayed = rounds("mlp", SOLVERS[solver], sizes, graph=True, clients=4)
+    replayed = rounds(model, SOLVERS[solver], sizes, graph=True, clients=4)
     assert len(recorded) > 1
-    for one, other in zip(replayed, rounds("mlp", SOLVERS[solver], sizes, graph=False, clients=4), strict=True):
+    for one, other in zip(replayed, rounds(model, SOLVERS[solver], sizes, graph=False, clients=4), strict=True):
         assert torch.equal(one.vector, other.vector)
 
 
@@ -93,7 +94,7 @@ def test_a_tape_refuses_what_waits_for_the_device(recorded: list[int]) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet"])
+@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet", "batch cnn", "projected mlp"])
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("sizes", [ALIKE, (17, 9, 6, 3)])
 def test_on_a_gpu(model: str, solver: str, sizes: tuple[int, ...]) -> None:

@@ -11,7 +11,6 @@ from fedkd.tasks.backward.backward import Network
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fedkd.tasks.base import Task
     from fedkd.trainers.descents import Descent
 
 
@@ -22,8 +21,7 @@ class Autograd(Network):
         why: no other way was taken.
     """
 
-    def __init__(self, module: nn.Module, task: Task, why: str) -> None:
-        super().__init__(task)
+    def __init__(self, module: nn.Module, why: str) -> None:
         self._module, self._why = module, why
         self._parameters = list(module.parameters())
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fedkd.tasks.base import Batch, Task
+    from fedkd.tasks.base import Batch
     from fedkd.trainers.descents import Descent
 
 Fused = Literal["auto", "off"]
@@ -30,11 +30,24 @@ class Backward(ABC):
         """
 
 
-class Network(Backward):
-    """The two passes of a network apart, with its task's gradient in the outputs between them."""
+class Slope(Protocol):
+    """What has a gradient in a network's outputs: a task, or what a step of one aims at."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    @property
+    def separable(self) -> bool:
+        """Whether ``gradient`` takes the batches of many models at once: the loss is a mean of one term a sample."""
+
+    def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Of the loss in the outputs, in their shape."""
+
+
+class Network(ABC):
+    """The two passes of a network apart; what is between them is another's business."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """In a few words, for the manifest."""
 
     @abstractmethod
     def forward(self, x: Tensor, descent: Descent) -> tuple[Tensor, Any]:
@@ -44,8 +57,20 @@ class Network(Backward):
     def backward(self, gradient: Tensor, saved: Any, descent: Descent) -> None:
         """Give the gradient of every parameter, from that in the outputs."""
 
+
+class Descending(Backward):
+    """A network's two passes, with the gradient of a loss in the outputs between them."""
+
+    def __init__(self, network: Network, task: Slope) -> None:
+        self._network, self._task = network, task
+
+    @property
+    def name(self) -> str:
+        """The network's."""
+        return self._network.name
+
     def __call__(self, batch: Batch, descent: Descent) -> Tensor:
         """Forward, the gradient of the loss in the outputs, backward."""
-        outputs, saved = self.forward(batch.x, descent)
-        self.backward(self._task.gradient(outputs, batch), saved, descent)
+        outputs, saved = self._network.forward(batch.x, descent)
+        self._network.backward(self._task.gradient(outputs, batch), saved, descent)
         return outputs

@@ -27,19 +27,17 @@ from fedkd.tasks.backward.layers import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from fedkd.tasks.base import Task
     from fedkd.trainers.descents import Descent
 
 
 class Stack(Network):
     """Layers one after another; the first needs no gradient of its input."""
 
-    def __init__(self, layers: Sequence[Layer], task: Task) -> None:
-        super().__init__(task)
+    def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = layers
 
     @staticmethod
-    def of(module: nn.Module, task: Task) -> Stack | str:
+    def of(module: nn.Module) -> Stack | str:
         """The stack that computes what the module does; or why there is none, in a few words."""
         if not isinstance(module, torch.nn.Sequential):
             return f"{type(module).__name__} is no sequence of layers"
@@ -53,7 +51,7 @@ class Stack(Network):
             index += sum(1 for _ in part.parameters())
         if not layers or isinstance(layers[0], Rectifier):
             return "no layer with parameters comes first"
-        return Stack(_pooled_first(layers), task)
+        return Stack(_pooled_first(layers))
 
     @property
     def name(self) -> str:

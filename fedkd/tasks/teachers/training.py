@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from fedkd.errors import ConfigurationError
+from fedkd.models.modes import evaluating
 from fedkd.tasks.checks import require_at_least, require_positive, require_within
 
 if TYPE_CHECKING:
@@ -97,12 +98,8 @@ def pinned_threads(threads: int) -> Iterator[None]:
 
 def predict(network: torch.nn.Module, x: Tensor) -> Tensor:
     """Logits [n, classes] of samples x [n, *shape], in evaluation mode and without gradient."""
-    training = network.training
-    network.eval()
-    with torch.no_grad():
-        logits = torch.cat([network(chunk) for chunk in torch.split(x, CHUNK)])
-    network.train(training)
-    return logits
+    with torch.no_grad(), evaluating(network):
+        return torch.cat([network(chunk) for chunk in torch.split(x, CHUNK)])
 
 
 def measured_accuracy(network: torch.nn.Module, test: Split, at_most: int) -> dict[str, float]:
