@@ -12,6 +12,7 @@ from fedkd.records.console import Console
 from fedkd.records.history import History, histories
 from fedkd.records.summary import Summary
 from fedkd.records.units import (
+    is_accuracy,
     readable_factor,
     readable_metric,
     readable_number,
@@ -37,7 +38,8 @@ class Column:
 
 def columns(rows: Sequence[Summary]) -> list[Column]:
     """The columns that have something to say about these runs."""
-    metric = "accuracy %" if rows[0].metric == "accuracy" else rows[0].metric.replace("_", " ")
+    unit = " %" if is_accuracy(rows[0].metric) else ""
+    metric = rows[0].metric.replace("_", " ") + unit
     fixed = [
         Column("run", lambda row, _: row.name),
         Column(metric, lambda row, _: readable_metric(row.metric, row.mean_last).removesuffix(" %")),
@@ -54,11 +56,11 @@ def columns(rows: Sequence[Summary]) -> list[Column]:
 
 
 def delta(row: Summary, first: Summary) -> str:
-    """The metric against that of the first run; accuracy in percentage points."""
+    """The metric against that of the first run; accuracies in percentage points."""
     difference = row.mean_last - first.mean_last
     if row is first or row.metric != first.metric or not math.isfinite(difference):
         return ABSENT
-    if row.metric == "accuracy":
+    if is_accuracy(row.metric):
         return f"{100 * difference:+.2f}"
     return f"{'+' * (difference >= 0)}{readable_number(difference)}"
 

@@ -77,8 +77,11 @@ class Console(Commentator):
             return
         if not self._reports:
             self._reports = [past for past in read_reports(self._info.folder) if past.round < report.round]
+        lines = list(absences.lines(report))
+        if report.alarm and not (self._reports and self._reports[-1].alarm):
+            lines.append(f"round {report.round + 1}: {report.alarm}")
         self._reports.append(report)
-        for line in absences.lines(report):
+        for line in lines:
             self._progress.tell(line)
         self._progress.show(Standing.of(self._reports, self._info))
 

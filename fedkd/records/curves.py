@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from fedkd.records import svg
 from fedkd.records.history import History
 from fedkd.records.summary import curve
-from fedkd.records.units import prefix
+from fedkd.records.units import is_accuracy, prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,13 +42,13 @@ def quality(runs: Sequence[History], metric: str, against: Against, reference: f
 
     Args:
         runs: the first one is drawn in front.
-        metric: accuracy is in percent, excess loss on a logarithmic axis.
+        metric: accuracies are in percent, excess loss on a logarithmic axis.
         against: what the horizontal axis counts.
         reference: a level to compare with, such as the teacher's accuracy.
     """
     from matplotlib.figure import Figure
 
-    scale = 100.0 if metric == "accuracy" else 1.0
+    scale = 100.0 if is_accuracy(metric) else 1.0
     with svg.style():
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.subplots()
@@ -83,7 +83,7 @@ def diagnostic(runs: Sequence[History], name: str) -> str:
 def _flatten(axes: Axes, values: Sequence[float]) -> None:
     """Draw what differs only by rounding as a level line, such as the diagnostics of a frozen teacher."""
     size = max(map(abs, values), default=0.0)
-    if values and max(values) - min(values) <= ROUNDING * size:
+    if size and max(values) - min(values) <= ROUNDING * size:
         axes.set_ylim(min(values) - size / 10, max(values) + size / 10)
 
 
@@ -91,7 +91,7 @@ def title(metric: str) -> str:
     """A metric's name as a heading."""
     text = metric.replace("_", " ")
     text = text if text.isupper() else text[:1].upper() + text[1:]
-    return f"{text}, %" if metric == "accuracy" else text
+    return f"{text}, %" if is_accuracy(metric) else text
 
 
 def has(run: History, name: str) -> bool:

@@ -12,13 +12,14 @@ from fedkd.durable import replace_text
 from fedkd.errors import ConfigurationError
 from fedkd.records import curves, tables
 from fedkd.records.comparison import labelled
+from fedkd.records.embedding_picture import embedding_picture, read_embedding
 from fedkd.records.history import History, histories
 from fedkd.records.label_picture import label_picture
 from fedkd.records.manifest import CONFIG
 from fedkd.records.summary import headline
 from fedkd.records.svg import SERIES
 from fedkd.records.timeline import RoundTimeline, read_timeline
-from fedkd.records.units import readable_seconds
+from fedkd.records.units import is_accuracy, readable_seconds
 from fedkd.records.worker_picture import SEPARATE, worker_picture
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ MEANINGS = {
     "IV": "inherent variance: of the wrong classes among themselves",
     "DV": "derived variance: of the wrong classes in the target",
     "inversion_rate": "targets that put another class above the label",
+    "cosine": "mean cosine of different samples' embeddings; 1 is a collapse",
+    "entropy": "of the target, in nats; over a queue of K keys as a part of ln K",
+    "queue_age": "mean age of the queue's keys, in rounds",
 }
 
 
@@ -94,6 +98,7 @@ def render(runs: Sequence[History]) -> str:
         directions=tables.bytes_by_direction(rows[0]),
         parts=tables.bytes_by_part(rows[0]),
         diagnostics=_diagnostics(runs),
+        features=_features(run.folder),
         absences=tables.missing_clients(run.reports),
         workers=clients_on_workers(run.folder),
         labels=_labels(run),
@@ -103,7 +108,10 @@ def render(runs: Sequence[History]) -> str:
 
 
 def _quality(runs: Sequence[History]) -> list[Picture]:
-    """The headline against rounds, bits and time, and virtual time where it passes; excess loss too beside accuracy."""
+    """The headline against rounds, bits and time, and virtual time where it passes; excess loss too beside accuracy.
+
+    Further accuracies, those of other probes, are shown against rounds.
+    """
     name = headline(runs[0].reports)
     known = {metric for report in runs[0].reports for metric in report.metrics}
     metrics = [name] if name else []
@@ -111,10 +119,11 @@ def _quality(runs: Sequence[History]) -> list[Picture]:
     sides: list[curves.Against] = ["rounds", "bits", "time"]
     if any(map(curves.passes, runs)):
         sides.append("virtual time")
+    others = sorted(metric for metric in known if is_accuracy(metric) and metric != name)
+    shown = [(metric, against) for metric in metrics for against in sides] + [(metric, sides[0]) for metric in others]
     return [
         _picture(curves.quality(runs, metric, against, _teacher(runs[0]) if metric == "accuracy" else None))
-        for metric in metrics
-        for against in sides
+        for metric, against in shown
     ]
 
 
@@ -126,6 +135,11 @@ def _diagnostics(runs: Sequence[History]) -> list[Picture]:
 def _labels(run: History) -> Picture | None:
     counts = run.manifest["label_counts"]
     return _picture(label_picture(counts)) if counts and counts[0] else None
+
+
+def _features(folder: Path) -> Picture | None:
+    embedding = read_embedding(folder)
+    return None if embedding is None else _picture(embedding_picture(embedding))
 
 
 def clients_on_workers(folder: Path) -> OnWorkers | None:

@@ -62,6 +62,7 @@ class RoundReport:
         traces: where clients failed, in the lines of a traceback.
         moved: bytes of client states that went from one worker to another.
         learned: what learned predictions have cost so far, by what was predicted.
+        alarm: what is wrong with what is learned, in one line; empty where nothing is.
     """
 
     round: int
@@ -85,6 +86,7 @@ class RoundReport:
     traces: dict[int, str] = field(default_factory=dict)
     moved: int = 0
     learned: Mapping[str, Regret] = field(default_factory=dict)
+    alarm: str = ""
 
     @property
     def bytes_down(self) -> int:

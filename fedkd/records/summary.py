@@ -7,9 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedkd.records.report import BYTES_A_FLOAT, RoundReport
+from fedkd.records.units import is_accuracy
 
-HEADLINES = ("accuracy", "excess_loss", "loss")
-"""What a run is judged by: the first of these that it reports."""
+HEADLINES = ("accuracy", "accuracy_1_shot", "accuracy_probe", "excess_loss", "loss")
+"""What a run is judged by: the first of these that it reports.
+
+Of the probes of a network that has learned without labels, one label a class comes first: it tells features apart where
+nearest neighbours and a linear layer already do well on raw samples, and its name says how many labels it takes.
+"""
 LAST = 3
 """Evaluated rounds whose mean is the final metric: one round alone is noisy."""
 
@@ -105,7 +110,7 @@ def summarise(name: str, reports: Sequence[RoundReport], uncompressed: int) -> S
     metric = headline(reports)
     values = [value for _, value in curve(reports, metric)]
     tail = values[-LAST:]
-    best = max if metric == "accuracy" else min
+    best = max if is_accuracy(metric) else min
     return Summary(
         name=name,
         metric=metric,

@@ -84,6 +84,7 @@ def _targets(summary: Summary) -> list[tuple[str, str, str]]:
         "IV": "variance among the wrong classes, inherent",
         "DV": "variance among the wrong classes, derived",
         "inversion_rate": "targets that put another class above the label",
+        "cosine": "mean cosine of different samples' embeddings; 1 is a collapse",
     }
     known = summary.diagnostics
     return [(name.replace("_", " "), readable_number(known[name]), meaning[name]) for name in meaning if name in known]

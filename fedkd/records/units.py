@@ -69,11 +69,21 @@ def significant(value: float) -> str:
     return f"{value:.{max(2 - digits, 0)}f}"
 
 
+def is_accuracy(metric: str) -> bool:
+    """Whether a metric is a share of samples that are classified rightly: read in percent, and more is better.
+
+    Example:
+        >>> [is_accuracy(metric) for metric in ("accuracy", "accuracy_1_shot", "loss")]
+        [True, True, False]
+    """
+    return metric == "accuracy" or metric.startswith("accuracy_")
+
+
 def readable_metric(name: str, value: float) -> str:
-    """A metric as it is usually read: accuracy in percent, losses with an exponent where they are small."""
+    """A metric as it is usually read: accuracies in percent, losses with an exponent where they are small."""
     if not math.isfinite(value):
         return str(value)
-    if name == "accuracy":
+    if is_accuracy(name):
         return f"{100 * value:.2f} %"
     return f"{value:.4f}" if 0.01 <= abs(value) < 1e4 else readable_number(value)
 

@@ -17,7 +17,7 @@ from fedkd.records import curves, svg
 from fedkd.records.page import TEMPLATE, Legend
 from fedkd.records.summary import curve
 from fedkd.records.tables import Table
-from fedkd.records.units import prefix, readable_bits, readable_metric, readable_seconds
+from fedkd.records.units import is_accuracy, prefix, readable_bits, readable_metric, readable_seconds
 from sims.sweeps.results import Group, Run, table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Mean:
     @staticmethod
     def of(group: Group, metric: str) -> Mean:
         """As far as all of its runs go."""
-        scale = 100.0 if metric == "accuracy" else 1.0
+        scale = 100.0 if is_accuracy(metric) else 1.0
         points = [found for run in group.done if len(found := _points(run, metric))]
         count = min(map(len, points), default=0)
         if not count:

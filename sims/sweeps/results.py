@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fedkd.durable import replace_text
 from fedkd.records import Console, History
 from fedkd.records.tables import Table
-from fedkd.records.units import readable_bits, readable_metric, readable_number, readable_seconds
+from fedkd.records.units import is_accuracy, readable_bits, readable_metric, readable_number, readable_seconds
 from sims.sweeps.plan import Planned
 from sims.sweeps.standing import Standing
 
@@ -189,7 +189,7 @@ def shown_metric(group: Group) -> str:
     mean = readable_metric(group.metric, spread.mean)
     if len(group.done) < 2:
         return mean
-    if group.metric == "accuracy":
+    if is_accuracy(group.metric):
         return f"{mean.removesuffix(' %')} ± {100 * spread.deviation:.2f} %"
     return f"{mean} ± {readable_number(spread.deviation)}"
 

@@ -64,3 +64,13 @@ def test_an_excess_loss_is_compared_in_its_own_unit(reports):
 def test_runs_of_different_metrics_have_no_delta(reports):
     other = summarise("convex", [replace(reports[0], metrics={"excess_loss": 1e-6})], 40)
     assert "+" not in _printed([summarise("demo", reports, 40), other], 100)
+
+
+def test_accuracies_of_probes_are_compared_in_percentage_points(reports):
+    first, second = (
+        summarise(name, [replace(reports[0], metrics={"accuracy_1_shot": value, "accuracy_knn": 0.9})], 40)
+        for name, value in (("first", 0.75), ("second", 0.5))
+    )
+    text = _printed([first, second], 100)
+    assert "1 shot %" in text
+    assert [line.split()[1:3] for line in text.splitlines()[-2:]] == [["75.00", "-"], ["50.00", "-25.00"]]

@@ -137,3 +137,15 @@ def test_a_run_without_an_evaluated_round_has_no_metric(tmp_path, make_info, rep
 def test_an_unknown_choice_is_refused():
     with pytest.raises(ConfigurationError, match="live='sometimes' is unknown; choose auto, always or never"):
         Console(live="sometimes", quiet=False)
+
+
+def test_a_run_without_labels_is_judged_by_a_probe_in_percent(tmp_path, make_info, reports, capsys):
+    probed = [
+        replace(one, metrics={"accuracy_1_shot": 0.5, "accuracy_knn": 0.9}, diagnostics={"cosine": 0.25})
+        for one in reports
+    ]
+    _play(Console(live="never", quiet=False), make_info(tmp_path), probed)
+    out = _lines(capsys.readouterr().out)
+    assert "round 3/3  accuracy 1 shot 50.00 %  up" in out
+    assert "  accuracy 1 shot   50.00 %   mean of the last 3 evaluated rounds; the last 50.00 %" in out
+    assert "0.250   mean cosine of different samples' embeddings; 1 is a collapse" in out

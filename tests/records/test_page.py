@@ -122,6 +122,27 @@ def test_a_logistic_run_shows_accuracy_and_excess_loss(tmp_path, leave, reports)
     assert (words.count("Accuracy, %"), words.count("Excess loss")) == (4, 4)
 
 
+def test_accuracies_of_probes_are_in_percent_and_further_ones_against_rounds(tmp_path, leave, reports):
+    metrics = {"accuracy_1_shot": 0.5, "accuracy_knn": 0.9, "accuracy_probe": 0.75}
+    told = {"cosine": 0.1, "entropy": 0.8, "queue_age": 0.0}
+    page = Page(
+        write_report(
+            leave(tmp_path, rounds=[replace(one, metrics=metrics, diagnostics=told) for one in reports])
+        ).read_text()
+    )
+    assert page.words.count("Accuracy 1 shot, %") == 4
+    assert (page.words.count("Accuracy knn, %"), page.words.count("Accuracy probe, %")) == (1, 1)
+    assert {"Accuracy 1 shot", "50.00 %", "Cosine", "Entropy", "Queue age"} <= set(page.words)
+    assert "teacher" not in page.words
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "accuracy_1_shot"])
+def test_accuracies_are_drawn_in_percent(tmp_path, leave, reports, metric):
+    rounds = [replace(one, metrics={metric: 0.2 + 0.2 * one.round}) for one in reports]
+    words = Page(curves.quality(histories(leave(tmp_path, rounds=rounds)), metric, "rounds", None)).words
+    assert {"20", "40", "60"} <= set(words)
+
+
 def test_virtual_time_is_shown_where_it_passes(tmp_path, leave, reports):
     still = [replace(one, virtual_seconds=0.0) for one in reports]
     page = Page(write_report(leave(tmp_path / "still", rounds=still)).read_text())

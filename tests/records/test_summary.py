@@ -43,10 +43,12 @@ def test_the_final_metric_is_the_mean_of_the_last_three_evaluated_rounds(reports
     [
         ({"loss": 2.0, "accuracy": 0.5, "excess_loss": 1.0}, "accuracy", 0.5),
         ({"loss": 2.0, "excess_loss": 1.0}, "excess_loss", 0.5),
+        ({"accuracy_probe": 0.8, "accuracy_1_shot": 0.4, "loss": 2.0}, "accuracy_1_shot", 0.4),
+        ({"accuracy_2_shot": 0.6, "accuracy_knn": 0.7, "accuracy_probe": 0.8}, "accuracy_probe", 0.8),
         ({"loss": 2.0}, "loss", 1.0),
     ],
 )
-def test_the_headline_is_accuracy_else_excess_loss_else_loss(reports, metrics, name, best):
+def test_the_headline_is_accuracy_else_that_of_a_probe_else_excess_loss_else_loss(reports, metrics, name, best):
     halved = {key: value / 2 for key, value in metrics.items()}
     summary = summarise("demo", [replace(reports[0], metrics=metrics), replace(reports[1], metrics=halved)], 40)
     assert (summary.metric, summary.best) == (name, best)
