@@ -16,6 +16,7 @@ _MEMORIES = "memories at both ends were made with it"
 _PLACE = "the run stays in its folder"
 FIXED = {
     "seed": "all that is random comes from it",
+    "init": "the first model was made from it",
     "clients": "states and parts are numbered by them",
     "data": "states were made with its samples",
     "partitioner": "clients keep their samples",

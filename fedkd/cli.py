@@ -17,7 +17,7 @@ import gc
 import itertools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import strftime
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -110,8 +110,7 @@ def run(overrides: list[str]) -> int:
     for name, changes in settings.compare.items():
         if outcome.reason != "finished":
             break
-        resume = str(folder / name) if (folder / name / "manifest.json").exists() else None
-        values = {**beside(overrides, changes), "resume": resume}
+        values = _compared(folder / name, overrides, changes)
         beside_it = _settings(values)
         outcome = execute(Job(beside_it, folder / name, values, [*overrides, *changes], beside_it.recorder))
     if outcome.code is None:
@@ -137,13 +136,20 @@ def _report(folder: Path, console: Console) -> None:
 def _check_all(overrides: list[str]) -> str | None:
     """Check a run and those that it is compared with, before anything is loaded; the result is its given name."""
     settings = _settings(compose(overrides))
+    folder = _folder(settings)
     for name, changes in settings.compare.items():
         try:
-            _settings(beside(started(overrides), changes))
+            _settings(_compared(folder / name, started(overrides), changes))
         except ConfigurationError as error:
             raise ConfigurationError(f"compare.{name}: {error}") from None
-    check_folder(_folder(settings))
+    check_folder(folder)
     return settings.name if settings.resume is None else None
+
+
+def _compared(folder: Path, overrides: Sequence[str], changes: Sequence[str]) -> dict[str, Any]:
+    """The resolved values of a run of a comparison, which goes on where it has begun."""
+    resume = str(folder) if (folder / "manifest.json").exists() else None
+    return {**beside(overrides, changes), "resume": resume}
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:

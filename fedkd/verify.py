@@ -191,6 +191,9 @@ def _hints(kept: Left, made: Left) -> Iterator[str]:
         before, after = (left.manifest["facts"][name] for left in (kept, made))
         if before != after:
             yield f"hint: {name}: {before} there, {after} here"
+    before, after = (left.manifest["facts"]["init"].get("sha256") for left in (kept, made))
+    if before != after:
+        yield f"hint: init: sha256 {before} there, {after} here; its file was replaced"
     if kept.batched:
         there, here = (len(left.manifest["facts"]["workers"]) for left in (kept, made))
         yield (
