@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,20 @@ import numpy as np
 import torch
 
 from fedkd.algorithms import Algorithm, Context, assemble
-from fedkd.beside import Beside
 from fedkd.clocks import Clock
 from fedkd.configuration.settings import Settings
 from fedkd.data import Dataset, label_counts
-from fedkd.errors import ConfigurationError
 from fedkd.evaluation import Evaluation
 from fedkd.executors import Site, StartingOrder, Worker
 from fedkd.executors.workshop import Workshop
-from fedkd.federation import Federation
+from fedkd.federation import Federation, silent
+from fedkd.initialisation import Origin, take_up
 from fedkd.keys import key
-from fedkd.tasks import ConvexTask, CoTrained, FittedTeacher, Foreign, Lesson, Shelf, client_weights
-from fedkd.tasks.co_trained_learner import CoTrainedLearner
-from fedkd.tasks.convex_learner import ConvexLearner, objective
-from fedkd.tasks.foreign_learner import ForeignLearner
+from fedkd.learners import beside_of, make_learner
+from fedkd.tasks import CoTrained, FittedTeacher, Lesson, SelfSupervised, Shelf
+from fedkd.tasks.convex_learner import ConvexLearner
 from fedkd.tasks.learner import NetworkLearner, Resident
+from fedkd.tasks.relation_exchange.learner import ExchangeLearner
 from fedkd.trainers import Fastest, Trainer
 from fedkd.vectors import flatten
 
@@ -43,6 +43,7 @@ class Setup:
         algorithm: bound to this run.
         learner: a student of this process's own, which gives the initial model and names its parameters.
         lesson: what the teacher has learned, packed; empty when it learns nothing beforehand.
+        origin: what the initial model was made from, where it was not drawn.
     """
 
     settings: Settings
@@ -51,6 +52,7 @@ class Setup:
     algorithm: Algorithm
     learner: Resident
     lesson: bytes
+    origin: Origin | None
 
     @property
     def trainer(self) -> Trainer:
@@ -117,6 +119,7 @@ class Setup:
             work=site.work,
             clock=Clock(settings.latency, settings.deadline),
             volatile=settings.executor.volatile,
+            alarm=settings.task.alarm if isinstance(settings.task, SelfSupervised) else silent,
         )
 
     def worker(self, device: str, folder: Path) -> Worker:
@@ -153,8 +156,10 @@ class Setup:
         )
 
     def _fresh(self) -> Callable[[int], Tensor] | None:
-        """A client's own first teacher, where one is trained beside the student."""
+        """A client's own first network, where it has one beside the run's model: a teacher, or all that it trains."""
         teacher, train, classes = self.settings.teacher, self.data.train, self.data.classes
+        if isinstance(self.learner, ExchangeLearner):
+            return partial(self.learner.first, classes=classes, key=key(self.settings.seed, "model"))
         if not isinstance(teacher, CoTrained):
             return None
         stream = key(self.settings.seed, "teacher")
@@ -180,6 +185,7 @@ class Setup:
         partition = hashlib.sha256(json.dumps([part.tolist() for part in self.parts]).encode()).hexdigest()
         teacher = self.teacher(self.data)
         facts: dict[str, object] = {
+            "init": {} if self.origin is None else self.origin.facts(),
             "data": self.data.name,
             "data_sha256": self.data.sha256(),
             "partition_sha256": partition,
@@ -201,7 +207,7 @@ def build(settings: Settings, announce: Callable[[str], None], lesson: bytes | N
     Args:
         settings: already checked (``fedkd.configuration.check``).
         announce: told in a few words what is being done.
-        lesson: what the teacher has learned elsewhere; None lets it learn here.
+        lesson: what the teacher has learned elsewhere, where the initial model is, too; None lets it learn here.
 
     Raises:
         ConfigurationError: something that only the data could tell.
@@ -211,11 +217,13 @@ def build(settings: Settings, announce: Callable[[str], None], lesson: bytes | N
     data = settings.data.load(key(settings.seed, "data"))
     stream = key(settings.seed, "partition")
     parts = settings.partitioner.partition(data.train.y.numpy(), settings.clients, stream, data.owner)
-    learner = _learner(settings, data, parts)
+    learner = make_learner(settings, data, parts)
+    starts = settings.init if lesson is None else None
+    origin = None if starts is None else take_up(starts, learner, announce)
     algorithm = _algorithm(settings, data, parts, learner)
     if lesson is None:
         lesson = _lesson(settings, data, announce)
-    return Setup(settings, data, parts, algorithm, learner, lesson)
+    return Setup(settings, data, parts, algorithm, learner, lesson, origin)
 
 
 def _algorithm(settings: Settings, data: Dataset, parts: list[np.ndarray], learner: Resident) -> Algorithm:
@@ -225,13 +233,8 @@ def _algorithm(settings: Settings, data: Dataset, parts: list[np.ndarray], learn
     number, dtype = run_number(settings), learner.dtype
     context = Context(settings.seed, number, learner.dim, samples, probability, volatile, dtype)
     uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
-    beside = _beside(settings, data, learner.dim)
+    beside = beside_of(settings, data, learner.dim)
     return assemble(settings.algorithm, uplink, downlink, settings.server, context, beside)
-
-
-def _beside(settings: Settings, data: Dataset, dim: int) -> Beside | None:
-    """What travels beside the model."""
-    return None if settings.teacher is None else settings.teacher.beside(dim, data.classes)
 
 
 def _lesson(settings: Settings, data: Dataset, announce: Callable[[str], None]) -> bytes:
@@ -252,31 +255,6 @@ def run_number(settings: Settings) -> int:
     """32 bits that tell this run's messages from another's: of the seed, the algorithm and the links."""
     text = repr((settings.seed, settings.algorithm, settings.uplink, settings.downlink))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
-
-
-def _learner(settings: Settings, data: Dataset, parts: list[np.ndarray]) -> Resident:
-    if isinstance(settings.task, ConvexTask):
-        weights = client_weights(parts, len(data.train))
-        return ConvexLearner(settings.task, objective(settings.task, data.train, weights))
-    if isinstance(settings.task, Foreign):
-        first, samples = key(settings.seed, "model"), key(settings.seed, "data")
-        return ForeignLearner.of(settings.task, settings.clients, first, samples)
-    if settings.model is None:
-        raise ConfigurationError("model: null, but this task trains a network; choose model=mlp")
-    if data.classes < 2 or data.train.y.is_floating_point():
-        raise ConfigurationError(
-            f"data={data.name} has real targets, not classes; choose task=logistic or least_squares"
-        )
-    if not len(data.test):
-        raise ConfigurationError(f"data={data.name} has 0 test samples, needs 1; set data.test_fraction")
-    module = settings.model.build(data.train.shape, data.classes, key(settings.seed, "model"))
-    student = NetworkLearner(
-        module, settings.task, _beside(settings, data, settings.model.dim(data.train.shape, data.classes))
-    )
-    if not isinstance(settings.teacher, CoTrained):
-        return student
-    teacher = settings.teacher.model.build(data.train.shape, data.classes, key(settings.seed, "teacher"))
-    return CoTrainedLearner(student, NetworkLearner(teacher, settings.task))
 
 
 def _logits(teacher: FittedTeacher | None, learner: Resident) -> Callable[[int, Tensor | None], Tensor] | None:

@@ -6,7 +6,7 @@ Every line of ``play`` is one stage of a round; each stage is a value in, a valu
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,6 +23,11 @@ from fedkd.messages import Broadcast
 from fedkd.records import RoundReport
 
 
+def silent(diagnostics: Mapping[str, float]) -> str:
+    """Nothing is wrong, whatever clients report."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Federation:
     """Everything that a run is made of.
@@ -35,6 +40,7 @@ class Federation:
         work: how much there is to do for each client: samples times local epochs.
         clock: how long clients take in virtual time, and how long the server waits.
         volatile: whether clients keep their states themselves.
+        alarm: says in one line what is wrong with what clients report, or nothing.
     """
 
     algorithm: Algorithm
@@ -48,6 +54,7 @@ class Federation:
     work: Sequence[float]
     clock: Clock
     volatile: bool = False
+    alarm: Callable[[Mapping[str, float]], str] = silent
 
     def expected(self, state: ServerState, client: int) -> Expected:
         """What a client's reply must say of itself, after a broadcast."""
@@ -94,4 +101,5 @@ def play(federation: Federation, state: ServerState) -> tuple[ServerState, Round
     seconds = time.perf_counter() - began
     metrics = executor.evaluate(state.model) if federation.evaluation.due(state.round) else {}
     times = Times(seconds, finish.round_seconds)
-    return state, report(broadcast, exchange, admitted, times, metrics, federation.evaluation.names)
+    told = report(broadcast, exchange, admitted, times, metrics, federation.evaluation.names)
+    return state, replace(told, alarm=federation.alarm(told.diagnostics))

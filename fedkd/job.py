@@ -19,6 +19,7 @@ from fedkd.errors import StorageError
 from fedkd.executors import ClientError
 from fedkd.executors.placement import Seat, seat_rows
 from fedkd.federation import Federation, run
+from fedkd.initialisation import MODEL, named
 from fedkd.records import (
     Commentator,
     Failures,
@@ -27,13 +28,15 @@ from fedkd.records import (
     Outcome,
     Reason,
     Recorder,
+    RoundReport,
     RunInfo,
     Timeline,
     read_manifest,
 )
+from fedkd.records.embedding_picture import write_embedding
 from fedkd.signals import exit_code
-from fedkd.tasks.co_trained_learner import CoTrainedLearner
-from fedkd.tasks.learner import NetworkLearner
+from fedkd.tasks.ressl.learner import RelationalLearner
+from fedkd.tasks.self_supervised import CollapseError, SelfSupervised
 from fedkd.trial import Choice, choose, chosen_before
 from fedkd_compression import OperatorError, WireError
 
@@ -79,9 +82,9 @@ def execute(job: Job) -> Outcome:
         return done
     if (outcome := job.settings.executor.conduct(job)) is not None:
         return outcome
-    setup = build(job.settings, console.announce)
     checkpoints = Checkpoints(job.folder, job.settings.checkpoint_keep)
     kept = None if job.settings.resume is None else checkpoints.load(console.announce)
+    setup = build(job.settings if kept is None else replace(job.settings, init=None), console.announce)
     make_folder(job.folder)
     choice = _choice(job, setup)
     setup = choice.setup
@@ -91,7 +94,8 @@ def execute(job: Job) -> Outcome:
         if kept is not None:
             federation.executor.restore(checkpoints.kept_with(state.round), kept.carried)
         recorders: Sequence[Recorder] = (Jsonl(), Timeline(), Failures(), Manifest(), console)
-        info = replace(_info(job, setup, federation.executor.seats, choice.facts), begins=state.round)
+        facts = {**choice.facts, **({} if kept is None else _origin(job))}
+        info = replace(_info(job, setup, federation.executor.seats, facts), begins=state.round)
         console.show_workers(federation.executor.seats)
         for recorder in recorders:
             recorder.start(info)
@@ -119,6 +123,11 @@ def _choice(job: Job, setup: Setup) -> Choice:
     return chosen_before(setup, job.values, kept)
 
 
+def _origin(job: Job) -> Mapping[str, object]:
+    """What the first model was made from, as the run noted it when it began: the file may be gone."""
+    return {"init": read_manifest(job.folder)["facts"]["init"]}
+
+
 def _loop(
     job: Job,
     setup: Setup,
@@ -140,6 +149,7 @@ def _loop(
                 _commit(federation, state, checkpoints, recorders)
                 if job.goes_on is not None and state.round < settings.rounds and not job.goes_on(state.round):
                     raise KeyboardInterrupt
+            _heed(settings, report)
         reason = "finished"
     except KeyboardInterrupt as stop:
         reason, code = "interrupted", exit_code(stop)
@@ -148,12 +158,19 @@ def _loop(
         message, code = told(job.folder, error), error.code
     except ClientError as error:
         message, trace = str(error), error.trace
-    except (OperatorError, StaleMemoryError, WireError) as error:
+    except (CollapseError, OperatorError, StaleMemoryError, WireError) as error:
         message = str(error)
     finally:
         outcome = Outcome(reason, state.round, time.perf_counter() - began, "", message, trace, code)
-        outcome = end(outcome, job.folder, lambda: save_model(job.folder, setup, state.model), recorders)
+        outcome = end(outcome, job.folder, lambda: _leave(job, setup, state.model), recorders)
     return outcome
+
+
+def _heed(settings: Settings, report: RoundReport) -> None:
+    """End the run where its task says so."""
+    task = settings.task
+    if report.alarm and isinstance(task, SelfSupervised) and task.on_collapse == "stop":
+        raise CollapseError(f"round {report.round + 1}: {report.alarm}; or go on with task.on_collapse=warn")
 
 
 def _commit(
@@ -176,14 +193,18 @@ def _resumed(job: Job, setup: Setup, kept: RunState) -> ServerState:
     return setup.algorithm.forget(server, range(job.settings.clients))
 
 
+def _leave(job: Job, setup: Setup, model: Tensor) -> str:
+    """Write the model, and where the task is about features a picture's worth of them; the result is its sha256."""
+    digest = save_model(job.folder, setup, model)
+    if isinstance(setup.learner, RelationalLearner):
+        shown = setup.learner.features(model, setup.data.test)
+        write_embedding(job.folder, shown.x, shown.y)
+    return digest
+
+
 def save_model(folder: Path, setup: Setup, model: Tensor) -> str:
-    """Write model.safetensors under the parameters' own names; the result is the sha256 of the vector's bytes."""
-    learner = setup.learner
-    named = {"w": model}
-    if isinstance(learner, NetworkLearner | CoTrainedLearner):
-        learner.load(model)
-        named = {name: parameter.detach() for name, parameter in learner.module.named_parameters()}
-    write_tensors(folder / "model.safetensors", named, {})
+    """Write model.safetensors under the tensors' own names; the result is the sha256 of the vector's bytes."""
+    write_tensors(folder / MODEL, named(setup.learner.tensors, model), {})
     return hashlib.sha256(model.contiguous().numpy().tobytes()).hexdigest()
 
 

@@ -7,7 +7,17 @@ from typing import Literal
 from fedkd_compression import Key
 
 Purpose = Literal[
-    "data", "partition", "model", "teacher", "participation", "latency", "deadline", "train", "uplink", "downlink"
+    "data",
+    "partition",
+    "model",
+    "teacher",
+    "participation",
+    "latency",
+    "deadline",
+    "train",
+    "uplink",
+    "downlink",
+    "probe",
 ]
 
 EVERYONE = 0xFFFFFFFF

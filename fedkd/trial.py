@@ -14,7 +14,7 @@ import torch
 from fedkd.build import Setup
 from fedkd.configuration.construct import construct
 from fedkd.keys import key
-from fedkd.tasks.learner import Learner, NetworkLearner
+from fedkd.tasks.learner import Learner, Networked
 from fedkd.trainers import Batched, Fastest, Serial
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _rounds(shop: Workshop, setup: Setup, cohort: Sequence[int], hopeless: float
 def _settled(shop: Workshop) -> Serial | Batched:
     """The trainer, with what it has found out about this learner."""
     trainer, learner = shop.trainer, shop.learner
-    if isinstance(trainer, Batched) and isinstance(learner, NetworkLearner):
+    if isinstance(trainer, Batched) and isinstance(learner, Networked):
         return trainer.settled(learner)
     assert isinstance(trainer, Serial | Batched), "only these are tried"
     return trainer

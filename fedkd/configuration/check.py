@@ -12,9 +12,10 @@ from fedkd.data import Folder, NaturalId, Outline
 from fedkd.errors import ConfigurationError
 from fedkd.executors import Auto, Mpi, mpi
 from fedkd.executors.schedule import STICKY
+from fedkd.initialisation import check_file
 from fedkd.models import Model
-from fedkd.tasks import ConvexTask, CoTrained, Foreign, ForeignData, Local, Pretrained, Task
-from fedkd.trainers import Batched, ForeignTrainer
+from fedkd.tasks import ConvexTask, CoTrained, Foreign, ForeignData, Local, Pretrained, RelationExchange, ReSSL, Task
+from fedkd.trainers import Batched, ForeignTrainer, Gradient
 
 _MOST = 2**31
 """Parameters of a network, at most."""
@@ -33,12 +34,16 @@ def check(settings: Settings) -> None:
     settings.latency.check()
     _teaching(settings)
     _foreign(settings)
+    _self_supervised(settings)
+    _exchanging(settings)
     _batched(settings)
     _links(settings)
     _clipped(settings)
     _late(settings)
     _ranks(settings)
     _placed(settings)
+    if settings.init is not None and settings.resume is None:
+        check_file(settings.init)
     if settings.resume is not None and not (Path(settings.resume) / "manifest.json").is_file():
         raise ConfigurationError(f"resume={settings.resume}: no manifest.json there; name the folder of a run")
 
@@ -103,8 +108,8 @@ def _teaching(settings: Settings) -> None:
         task = type(settings.task).__name__
         raise ConfigurationError(f"teacher: none, but task {task} needs one; choose teacher=pretrained")
     if not taught and settings.teacher is not None:
-        raise ConfigurationError("teacher: given, but this task learns from labels alone; choose teacher=none")
-    if not isinstance(settings.task, ConvexTask | Foreign) and settings.model is None:
+        raise ConfigurationError("teacher: given, but this task takes none; choose teacher=none")
+    if not isinstance(settings.task, ConvexTask | Foreign | RelationExchange) and settings.model is None:
         raise ConfigurationError("model: none, but this task trains a network; choose model=mlp")
 
 
@@ -117,6 +122,40 @@ def _foreign(settings: Settings) -> None:
             fit = "foreign" if foreign else other
             task = type(settings.task).__name__
             raise ConfigurationError(f"{name}: {type(value).__name__} does not fit task {task}; choose {name}={fit}")
+
+
+def _self_supervised(settings: Settings) -> None:
+    """Views are of images, and a batch's keys go into the queue without driving one another out."""
+    task, outline, size = settings.task, settings.data.outline(), getattr(settings.trainer, "batch_size", 0)
+    path, task = ("task.local", task.local) if isinstance(task, RelationExchange) else ("task", task)
+    if not isinstance(task, ReSSL):
+        return
+    if outline is not None:
+        task.views.check(outline.shape)
+    if task.queue != "anchors" and not 1 <= size <= task.queue_size:
+        raise ConfigurationError(
+            f"trainer: batch_size={size} is outside [1, {task.queue_size}], what the queue holds; "
+            f"choose 1 <= trainer.batch_size <= {path}.queue_size"
+        )
+
+
+def _exchanging(settings: Settings) -> None:
+    """Networks of several architectures stay with their clients, and learn there, one after another."""
+    if not isinstance(settings.task, RelationExchange):
+        return
+    if settings.model is not None:
+        name = type(settings.model).__name__
+        raise ConfigurationError(f"model: {name}, but clients have task.students; choose model=none")
+    if isinstance(settings.trainer, Batched):
+        raise ConfigurationError(
+            "trainer: Batched trains one architecture, but task RelationExchange has task.students; "
+            "choose trainer=serial"
+        )
+    if isinstance(settings.solver, Gradient):
+        raise ConfigurationError(
+            "solver: Gradient leaves a network where it is, but clients of RelationExchange train their own; "
+            "choose solver=sgd"
+        )
 
 
 def _batched(settings: Settings) -> None:
@@ -141,6 +180,10 @@ def _links(settings: Settings) -> None:
         _dim("teacher.model", settings.teacher.model, outline)
     if isinstance(settings.task, ConvexTask):
         dim = outline.shape[0]
+    elif isinstance(settings.task, RelationExchange):
+        for name, model in settings.task.students.items():
+            _dim(f"task.students.{name}", model, outline)
+        dim = settings.task.dim
     elif settings.model is not None:
         dim = _dim("model", settings.model, outline)
     probability = settings.participation.probability(settings.clients)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fedkd.configuration.settings import Settings
 from fedkd.errors import ConfigurationError
-from fedkd.tasks import ConvexTask, Foreign, Task
+from fedkd.tasks import ConvexTask, Foreign, RelationExchange, SelfSupervised, Task
 
 _STAYS = ("with clients", "beside")
 """When teachers learn whose learning is kept with the clients."""
@@ -21,6 +21,8 @@ def check_resumption(kept: Settings, settings: Settings) -> None:
         raise ConfigurationError(
             f"task: {' -> '.join(names)}: cannot change, the kept model is not the new task's; start a new run"
         )
+    if isinstance(kept.task, RelationExchange) and isinstance(settings.task, RelationExchange):
+        _same(kept.task, settings.task)
     teachers = (kept.teacher, settings.teacher)
     if kept.teacher != settings.teacher and any(each is not None and each.learns in _STAYS for each in teachers):
         names = ("none" if each is None else type(each).__name__ for each in teachers)
@@ -35,8 +37,24 @@ def check_resumption(kept: Settings, settings: Settings) -> None:
         )
 
 
+def _same(kept: RelationExchange, task: RelationExchange) -> None:
+    """Anchors are what the run's model tells of, students are what clients keep."""
+    if kept.anchors != task.anchors:
+        raise ConfigurationError(
+            f"task.anchors: {kept.anchors} -> {task.anchors}: cannot change, the kept model is of the former; "
+            "start a new run"
+        )
+    if kept.students != task.students:
+        differing = sorted(
+            name for name in {*kept.students, *task.students} if kept.students.get(name) != task.students.get(name)
+        )
+        raise ConfigurationError(
+            f"task.students: {', '.join(differing)}: cannot change, clients keep what they train; start a new run"
+        )
+
+
 def _kind(settings: Settings) -> type:
-    return next(kind for kind in (ConvexTask, Foreign, Task) if isinstance(settings.task, kind))
+    return next(kind for kind in (ConvexTask, Foreign, SelfSupervised, Task) if isinstance(settings.task, kind))
 
 
 def _many(settings: Settings) -> bool:

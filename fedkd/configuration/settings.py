@@ -20,7 +20,7 @@ from fedkd.executors.schedule import Schedule
 from fedkd.links import Link
 from fedkd.models import Model
 from fedkd.records import Console
-from fedkd.tasks import ConvexTask, Foreign, Task, Teacher
+from fedkd.tasks import ConvexTask, Foreign, SelfSupervised, Task, Teacher
 from fedkd.trainers import Batched, Fastest, ForeignTrainer, Serial, Solver
 
 _ANY = 2**63
@@ -47,6 +47,7 @@ class Settings:
         name: of the run's folder; null takes one from algorithm, task, data and time.
         folder: that holds the runs.
         plugins: packages in which ``_target_`` may be found beside ours.
+        init: folder of a run from whose model this one starts, or the model.safetensors; null draws all of it.
         resume: folder of a run to continue; null starts afresh.
         changed: keys of a continued run that change from here on; each with everything below it.
         evaluate_every: rounds between evaluations.
@@ -63,6 +64,7 @@ class Settings:
     name: str | None
     folder: str
     plugins: tuple[str, ...]
+    init: str | None
     resume: str | None
     changed: tuple[str, ...]
     evaluate_every: int
@@ -71,7 +73,7 @@ class Settings:
     threads: int
     reduce_from: int
     compare: dict[str, tuple[str, ...]]
-    task: Task | ConvexTask | Foreign
+    task: Task | SelfSupervised | ConvexTask | Foreign
     data: Source
     partitioner: Partitioner
     model: Model | None
@@ -119,6 +121,8 @@ def _check_names(settings: Settings) -> None:
     """Texts that no folder and no package can have as their name."""
     if not settings.folder:
         raise ConfigurationError("folder='': is empty; choose folder = runs")
+    if settings.init == "":
+        raise ConfigurationError("init='': is empty; choose init = null")
     for part in () if settings.name is None else settings.name.split("/"):
         if part in ("", ".", "..") or len(part.encode()) > 255:
             raise ConfigurationError(f"name={str(settings.name)[:60]!r}: is no name of a folder; choose name = null")

@@ -1,4 +1,4 @@
-"""What a client learns: supervised, distillation (with its teachers), convex."""
+"""What a client learns: supervised, distillation (with its teachers), self-supervised, convex, foreign."""
 
 from fedkd.tasks.base import Batch, Task
 from fedkd.tasks.convex import ConvexTask, Optimum, client_weights
@@ -7,7 +7,10 @@ from fedkd.tasks.foreign import Foreign, ForeignData
 from fedkd.tasks.least_squares import LeastSquares
 from fedkd.tasks.logistic import Logistic
 from fedkd.tasks.matching import Matching
+from fedkd.tasks.relation_exchange import RelationExchange
+from fedkd.tasks.ressl import ReSSL
 from fedkd.tasks.schedules import Schedule
+from fedkd.tasks.self_supervised import SelfSupervised
 from fedkd.tasks.supervised import Supervised
 from fedkd.tasks.targets import distillation_loss, target, taus
 from fedkd.tasks.teachers import (
@@ -43,7 +46,10 @@ __all__ = [
     "Optimum",
     "PastModels",
     "Pretrained",
+    "ReSSL",
+    "RelationExchange",
     "Schedule",
+    "SelfSupervised",
     "Shelf",
     "Supervised",
     "Task",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from fedkd.tasks.learner import NetworkLearner
+from fedkd.tasks.learner import Networked
 from fedkd.trainers.batched import Batched
 from fedkd.trainers.passes import Passes
 from fedkd.trainers.serial import Serial
@@ -33,4 +33,4 @@ class Fastest(Passes):
         sizes: list[int | Literal["auto"]] = [number for number in TOGETHER if number < clients]
         sizes.append("auto")
         batched = [Batched(*passes, size, "auto", graph=True, precision="float32") for size in sizes]
-        return [*serial, *(batched if clients > 1 and isinstance(learner, NetworkLearner) else [])]
+        return [*serial, *(batched if clients > 1 and isinstance(learner, Networked) else [])]

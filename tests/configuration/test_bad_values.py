@@ -49,6 +49,16 @@ ANY: tuple[tuple[str, tuple[object, ...], str], ...] = (
     ("tasks.*.epochs", HUGE, "a run may be interrupted whenever its user likes"),
     ("tasks.*.batch_size", HUGE, "all samples at once"),
     ("tasks.*.learning_rate", HUGE, "a divergence is said when it happens: it depends on the data"),
+    ("tasks.ReSSL.tau_*", HUGE, "the uniform distribution is its limit"),
+    ("tasks.ReSSL.momentum", ZERO, "the teacher is the student of the moment"),
+    ("tasks.ReSSL.mixing", (*ZERO, *HUGE), "off; always where the client ended"),
+    ("ressl.Views.[!c]*", ZERO, "off"),
+    ("ressl.Views.contrast", ZERO, "off"),
+    ("probes.Probes.shots", ([],), "no few-shot prototypes"),
+    ("probes.Probes.labels", ZERO, "all of them"),
+    ("ressl.Views.brightness", HUGE, "a scale of what is generated"),
+    ("tasks.RelationExchange.steps", (*ZERO, *HUGE), "clients are alone; a run may be interrupted"),
+    ("tasks.RelationExchange.tau_*", HUGE, "the uniform distribution is its limit"),
     ("tasks.PastModels.models", HUGE, "all that there have been"),
     ("tasks.Distillation.tau_*", HUGE, "the uniform distribution is its limit"),
     ("losses.*.tau", HUGE, "the uniform distribution is its limit"),
@@ -87,6 +97,8 @@ ANY: tuple[tuple[str, tuple[object, ...], str], ...] = (
 )
 """Numbers (and empty lists) that look wrong and are right, with the reason."""
 
+COMPOSED = ("relation_exchange",)
+"""Choices that have another choice as a part, and more to say against it: they come last."""
 GROUPS = sorted({path.parent.name for path in configurations().glob("*/*.yaml")} - {"experiment"})
 SUPERVISED = (("task", "supervised"),)
 FOREIGN = (("task", "foreign"), ("task._target_", "tests.tasks.foreign_code.Blobs"))
@@ -120,6 +132,7 @@ NEEDS: dict[str, tuple[tuple[str, Any], ...]] = {
     "partitioner/natural_id": (("task", "logistic"),),
     "task/distillation": (("task.schedules", {"kd_weight": {"shape": "linear", "first": 0.0, "rounds": 3}}),),
     "task/foreign": (("task._target_", "tests.tasks.foreign_code.Blobs"),),
+    "task/ressl": (("task.schedules", {"momentum": {"shape": "cosine", "first": 0.9, "rounds": 3}}),),
     "teacher/co_trained": (("task", "fedkd"),),
     "teacher/none": SUPERVISED,
     "trainer/foreign": FOREIGN,
@@ -219,7 +232,7 @@ def test_every_leaf_of_the_main_job(main_job: dict[str, Any]) -> None:
 def test_every_leaf_of_every_choice(group: str, main_job: dict[str, Any], files: Path) -> None:
     known = {leaf.owner for leaf in leaves(Settings, main_job)}
     faults = []
-    for path in sorted((configurations() / group).glob("*.yaml")):
+    for path in sorted((configurations() / group).glob("*.yaml"), key=lambda path: (path.stem in COMPOSED, path.stem)):
         values = configuration(main_job, f"{group}/{path.stem}", files)
         check(Settings.of(values))
         faults += [f"{path.stem}: {said}" for case in wanted(values, group, known) if (said := fault(values, case))]

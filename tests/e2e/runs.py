@@ -34,6 +34,32 @@ TEACHER = (
 TINY = (*SMALL, *DIGITS, *STUDENT, *TEACHER)
 SUPERVISED = (*SMALL, *DIGITS, *STUDENT, "task=supervised")
 """The main job, and its task without a teacher, in a few tenths of a second."""
+RESSL = (
+    *SMALL,
+    *DIGITS,
+    "task=ressl",
+    "task.queue_size=64",
+    "task.probes.episodes=2",
+    "task.probes.labels=2",
+    "model.trunk.channels=[4]",
+    "model.trunk.hidden=8",
+    "model.hidden=8",
+    "model.output=4",
+)
+"""Self-supervised, with BatchNorm."""
+EXCHANGE = (
+    *SMALL,
+    *DIGITS,
+    "task=relation_exchange",
+    *(f"task.students.{name}.trunk.{item}" for name in ("cnn", "small_cnn") for item in ("channels=[4]", "hidden=8")),
+    "task.students.resnet.trunk.width=4",
+    "task.students.cnn.output=8",
+    "task.anchors=20",
+    "task.steps=2",
+    "task.local.queue_size=32",
+    "task.local.probes.episodes=2",
+)
+"""Three architectures that exchange relations."""
 
 
 def settings_of(overrides: Sequence[str]) -> Settings:

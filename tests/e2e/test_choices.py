@@ -11,7 +11,7 @@ import pytest
 
 from fedkd.records import read_reports
 from sims.split_data import split
-from tests.e2e.runs import DIGITS, ROOT, SMALL, STUDENT, SUPERVISED, TEACHER, TINY, run, settings_of
+from tests.e2e.runs import DIGITS, EXCHANGE, RESSL, ROOT, SMALL, STUDENT, SUPERVISED, TEACHER, TINY, run, settings_of
 
 pytestmark = pytest.mark.e2e
 
@@ -70,6 +70,8 @@ BASES = {
     "task/logistic": CONVEX,
     "task/lskd": TINY,
     "task/nkd": TINY,
+    "task/relation_exchange": EXCHANGE,
+    "task/ressl": RESSL,
     "task/ttm": TINY,
     "task/wttm": TINY,
     "teacher": (*TINY[: -len(TEACHER)],),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fedkd.records import read_reports
-from tests.e2e.runs import ROOT, SUPERVISED, TINY, manifest_of, resume, rounds_of, run
+from tests.e2e.runs import RESSL, ROOT, SUPERVISED, TINY, manifest_of, resume, rounds_of, run
 from tests.executors.mpi.launchers import launchers, processes
 from tests.faults.children import gone
 from tests.faults.trainers import faulty
@@ -88,6 +88,13 @@ def test_a_server_that_only_serves_gives_them_too(tmp_path: Path) -> None:
     manifest = manifest_of(tmp_path / "ranks")
     assert len(manifest["facts"]["workers"]) == 2
     assert run(tmp_path / "alone", TINY).model_sha256 == manifest["model_sha256"]
+    assert rounds_of(tmp_path / "ranks") == rounds_of(tmp_path / "alone")
+
+
+def test_teachers_and_queues_stay_with_their_clients(tmp_path: Path) -> None:
+    overrides = [*RESSL, "rounds=3", "participation=bernoulli"]
+    assert ended(started(2, [*overrides, AUTO, "store=memory", "name=ranks"], tmp_path), tmp_path) == Ended(0, "", "")
+    assert run(tmp_path / "alone", overrides).model_sha256 == manifest_of(tmp_path / "ranks")["model_sha256"]
     assert rounds_of(tmp_path / "ranks") == rounds_of(tmp_path / "alone")
 
 

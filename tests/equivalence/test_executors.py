@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.runs import DIGITS, SMALL, STUDENT, SUPERVISED, TINY, resume, rounds_of, run
+from tests.e2e.runs import DIGITS, RESSL, SMALL, STUDENT, SUPERVISED, TINY, resume, rounds_of, run
 
 pytestmark = pytest.mark.e2e
 
@@ -31,6 +31,9 @@ CONFIGURATIONS = {
     "FedGKD": (*METHOD, "experiment=fedgkd", "algorithm=artemis", *PARTIAL),
     "FedDistill+": (*METHOD, "experiment=feddistill", *PARTIAL),
     "FedDistill+, unicast": (*METHOD, "experiment=feddistill", "algorithm=rand_mcm"),
+    "ReSSL": (*RESSL, *SIZE, *PARTIAL),
+    "ReSSL, averaged": (*RESSL, *SIZE, "task.teacher=average", "task.mixing=0.5", "algorithm=diana"),
+    "ReSSL, anchors": (*RESSL, *SIZE, "task.teacher=from_global", "task.queue=anchors", "algorithm=rand_mcm"),
 }
 REDUCED = "reduce_from=1"
 """Workers add up their clients' updates."""
@@ -59,6 +62,10 @@ SAMPLE = [
     ("FedDistill+", 2, "memory", True),
     ("FedDistill+", 4, "folder", False),
     ("FedDistill+, unicast", 2, "folder", True),
+    ("ReSSL", 2, "folder", True),
+    ("ReSSL", 4, "memory", False),
+    ("ReSSL, averaged", 2, "folder", False),
+    ("ReSSL, anchors", 4, "memory", True),
 ]
 """Every configuration, number of workers, store and way to add, and most pairs of these."""
 
@@ -132,7 +139,7 @@ def test_a_run_goes_on_under_another_executor(cut: str, reference: Reference, tm
 
 
 @pytest.mark.parametrize("cut", ["local, processes", "processes, local, in memory"])
-@pytest.mark.parametrize("name", ["FedKD", "co-trained", "FedGKD", "FedDistill+"])
+@pytest.mark.parametrize("name", ["FedKD", "co-trained", "FedGKD", "FedDistill+", "ReSSL", "ReSSL, averaged"])
 def test_teachers_and_what_travels_beside_the_model_go_on_too(
     name: str, cut: str, reference: Reference, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from fedkd.flower.in_process import conduct
 from fedkd.flower.memories import Keeper, memories_of
 from fedkd.job import Job
 from fedkd.records import Outcome
-from tests.e2e.runs import DIGITS, SMALL, STUDENT, SUPERVISED, TINY, kept, resume, rounds_of, run
+from tests.e2e.runs import DIGITS, RESSL, SMALL, STUDENT, SUPERVISED, TINY, kept, resume, rounds_of, run
 from tests.flower.faulty_grid import Fault, FaultyGrid
 
 HERE = ("executor=flower_in_process",)
@@ -31,6 +31,7 @@ METHODS = {
     ),
     "FedGKD": (*PARTIAL, "experiment=fedgkd"),
     "FedDistill+": (*PARTIAL, "experiment=feddistill", "algorithm=rand_mcm"),
+    "ReSSL": (*RESSL, "participation=bernoulli"),
 }
 ALGORITHMS = ("mcm", "rand_mcm", "artemis", "dore", "sgd", "diana")
 

@@ -10,7 +10,7 @@ import torch
 
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
-from fedkd.models import Mlp
+from fedkd.models import Mlp, Model, Projected
 from fedkd.tasks import Batch, ClassLogits, PastModels
 from fedkd.tasks.teachers.class_logits import CERTAIN, MeansOfClasses
 from fedkd.tasks.teachers.past_models import MeanOfModels
@@ -39,9 +39,11 @@ def test_the_mean_of_one_model_is_the_model_to_the_bit() -> None:
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_past_models_answer_with_what_came_beside(channels_last: bool) -> None:
+@pytest.mark.parametrize("model", [Mlp((4,)), Projected(Mlp((4,)), 5, 3, "batch")], ids=["plain", "normed"])
+def test_past_models_answer_with_what_came_beside(model: Model, channels_last: bool) -> None:
     fitted = PastModels(models=2).fit(DATA, PARTS, KEY)
-    mean, received = (Mlp((4,)).build((2,), 3, key(0, "model").fold(name)) for name in ("mean", "received"))
+    mean, received = (model.build((2,), 3, key(0, "model").fold(name)) for name in ("mean", "received"))
+    mean(DATA.test.x)  # moves statistics, where there are some
     bind(received, channels_last)
     logits = fitted.told(flatten(mean)).logits(1, received)
     assert torch.equal(logits, predict(mean, DATA.train.x[torch.from_numpy(PARTS[1])]))

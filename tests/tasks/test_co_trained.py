@@ -16,7 +16,7 @@ from fedkd.configuration import Settings, check
 from fedkd.data import Split
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
-from fedkd.models import Mlp
+from fedkd.models import Mlp, Projected
 from fedkd.tasks import Batch, CoTrained, Distillation, Matching, Task
 from fedkd.tasks.co_trained_learner import CoTrainedLearner
 from fedkd.tasks.learner import NetworkLearner
@@ -35,12 +35,13 @@ TEACHER = ("teacher.model.channels=[4]", "teacher.model.hidden=8", "teacher.mode
 RUN = (*SMALL, *DIGITS, *STUDENT, "experiment=fedkd", *TEACHER)
 
 
-def network(hidden: int, stream: str) -> torch.nn.Module:
-    return Mlp(hidden=(hidden,)).build((4,), 3, key(0, "model").fold(stream)).double()
+def network(hidden: int, stream: str, norm: str = "") -> torch.nn.Module:
+    model = Projected(Mlp(hidden=(hidden,)), 4, 3, norm) if norm else Mlp(hidden=(hidden,))
+    return model.build((4,), 3, key(0, "model").fold(stream)).double()
 
 
-def learner_of(task: Task) -> CoTrainedLearner:
-    return CoTrainedLearner(NetworkLearner(network(5, "s"), task), NetworkLearner(network(9, "t"), task))
+def learner_of(task: Task, norm: str = "") -> CoTrainedLearner:
+    return CoTrainedLearner(NetworkLearner(network(5, "s", norm), task), NetworkLearner(network(9, "t", norm), task))
 
 
 def samples() -> ClientSamples:
@@ -49,9 +50,9 @@ def samples() -> ClientSamples:
     return ClientSamples(Split(x, torch.from_numpy(generator.integers(0, 3, SAMPLES))), torch.arange(SAMPLES), None)
 
 
-def trained(learner: CoTrainedLearner, solver: Solver, trainer: Serial) -> Update:
-    teacher = flatten(network(9, "t"))
-    [update] = trainer.train(learner, solver, [Pupil(flatten(network(5, "s")), samples(), STREAM, teacher)])
+def trained(learner: CoTrainedLearner, solver: Solver, trainer: Serial, norm: str = "") -> Update:
+    student, teacher = flatten(network(5, "s", norm)), flatten(network(9, "t", norm))
+    [update] = trainer.train(learner, solver, [Pupil(student, samples(), STREAM, teacher)])
     return update
 
 
@@ -62,13 +63,14 @@ def batches(epochs: int) -> Iterator[Batch]:
 
 
 @pytest.mark.parametrize("fused", ["auto", "off"])
+@pytest.mark.parametrize("norm", ["", "batch"])
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("name", TASKS)
-def test_both_take_the_steps_of_autograd(name: str, solver: str, fused: str) -> None:
-    """Two networks, two optimizers, each loss with the other's answers as they are."""
+def test_both_take_the_steps_of_autograd(name: str, solver: str, norm: str, fused: str) -> None:
+    """Two networks, two optimizers, each loss with the other's answers as they are; statistics go with either."""
     task, rule = TASKS[name], SOLVERS[solver]
-    update = trained(learner_of(task), rule, Serial(2, BATCH, 0, fused))
-    student, teacher = network(5, "s"), network(9, "t")
+    update = trained(learner_of(task, norm), rule, Serial(2, BATCH, 0, fused), norm)
+    student, teacher = network(5, "s", norm), network(9, "t", norm)
     steps = [
         torch.optim.SGD(one.parameters(), lr=rule.learning_rate, momentum=rule.momentum) for one in (student, teacher)
     ]
@@ -80,7 +82,7 @@ def test_both_take_the_steps_of_autograd(name: str, solver: str, fused: str) -> 
         torch.autograd.backward(loss)
         for step in steps:
             step.step()
-    torch.testing.assert_close(update.vector, flatten(network(5, "s")) - flatten(student), rtol=0, atol=1e-12)
+    torch.testing.assert_close(update.vector, flatten(network(5, "s", norm)) - flatten(student), rtol=0, atol=1e-12)
     assert update.kept is not None
     torch.testing.assert_close(update.kept, flatten(teacher), rtol=0, atol=1e-12)
 
@@ -157,5 +159,5 @@ def test_a_teacher_needs_a_task_that_listens() -> None:
     settings = Settings.of(compose(["experiment=fedkd"]))
     assert isinstance(settings.teacher, CoTrained)
     assert settings.task.metrics == TASKS["FedKD"].metrics
-    with pytest.raises(ConfigurationError, match="teacher: given, but this task learns from labels alone"):
+    with pytest.raises(ConfigurationError, match="teacher: given, but this task takes none"):
         check(replace(settings, task=Settings.of(compose(["task=supervised"])).task))

@@ -22,6 +22,9 @@ from fedkd.tasks import (
     Matching,
     PastModels,
     Pretrained,
+    RelationExchange,
+    ReSSL,
+    SelfSupervised,
     Supervised,
     Task,
     Teacher,
@@ -56,12 +59,12 @@ def build(node: object) -> object:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_keys_equal_fields_and_values_are_accepted(path: Path) -> None:
     built = read(path)
-    assert isinstance(built, Teacher if path.parent.name == "teacher" else Task | ConvexTask)
+    assert isinstance(built, Teacher if path.parent.name == "teacher" else Task | SelfSupervised | ConvexTask)
 
 
 def test_every_task_and_teacher_has_a_file() -> None:
     built = {type(read(path)) for path in FILES}
-    tasks = {Supervised, Distillation, Matching, LeastSquares, Logistic}
+    tasks = {Supervised, Distillation, Matching, RelationExchange, ReSSL, LeastSquares, Logistic}
     assert built == tasks | {Pretrained, Local, GlobalModel, CoTrained, PastModels, ClassLogits}
 
 

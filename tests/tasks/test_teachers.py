@@ -10,9 +10,10 @@ import torch
 
 from fedkd.data import Dataset, Split
 from fedkd.errors import ConfigurationError
-from fedkd.models import Linear, Mlp, Model
+from fedkd.models import Linear, Mlp, Model, Projected
 from fedkd.tasks import CachedLogits, FittedTeacher, GlobalModel, Local, Pretrained, Teacher
 from fedkd.tasks.teachers.training import measured_accuracy, pinned_threads, predict
+from fedkd.vectors import flatten
 from fedkd_compression.keys import Key
 
 KEY = Key.of(0, "teacher")
@@ -143,6 +144,25 @@ def test_global_model_follows_the_received_model() -> None:
     assert network.training
     assert all(parameter.requires_grad for parameter in network.parameters())
     assert fitted.summary() == {}
+
+
+def test_global_model_answers_by_running_statistics_and_leaves_them_alone() -> None:
+    network = Projected(Mlp((4,)), 5, 3, "batch").build((2,), 3, Key.of(3, "model"))
+    network(DATA.public.x)
+    before = flatten(network)
+    logits = GlobalModel().fit(DATA, PARTS, KEY).logits(0, network)
+    assert torch.equal(flatten(network), before)
+    assert network.training
+    assert torch.equal(logits, network.eval()(DATA.train.x[torch.from_numpy(PARTS[0])]))
+
+
+def test_a_teacher_with_batch_norm_answers_to_every_sample_alone() -> None:
+    """By running statistics, hence as accurately as it has learned."""
+    teacher = dataclasses.replace(PRETRAINED, model=Projected(Mlp((8,)), 5, 3, "batch"))
+    assert teacher.fit(DATA, PARTS, KEY).summary()["teacher_test_accuracy"] > 0.9
+    network = teacher._recipe().train(DATA.public, 3, KEY)
+    together = predict(network, DATA.train.x)
+    torch.testing.assert_close(torch.cat([predict(network, x[None]) for x in DATA.train.x]), together)
 
 
 def test_cached_logits_answer_from_a_table_that_came_from_elsewhere() -> None:

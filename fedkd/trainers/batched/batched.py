@@ -17,7 +17,7 @@ from fedkd.trainers.solvers import Gradient
 from fedkd.trainers.trainer import Pupil, Update
 
 if TYPE_CHECKING:
-    from fedkd.tasks.learner import NetworkLearner
+    from fedkd.tasks.learner import Networked
     from fedkd.trainers.solvers import Solver
 
 
@@ -54,7 +54,7 @@ class Batched(Passes):
         """Clients that a worker is best given at a time, at most."""
         return MOST if self.clients == "auto" else self.clients
 
-    def train(self, learner: NetworkLearner, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
+    def train(self, learner: Networked, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
         """Train in groups of clients with similar numbers of batches; where memory runs out, in smaller groups."""
         updates: dict[int, Update] = {}
         waiting, team = self._members(pupils), self._team(learner, solver)
@@ -69,7 +69,7 @@ class Batched(Passes):
                 updates |= {member.position: update for member, update in zip(group, trained, strict=True)}
         return [updates[position] for position in range(len(pupils))]
 
-    def settled(self, learner: NetworkLearner) -> Batched:
+    def settled(self, learner: Networked) -> Batched:
         """This trainer with what "auto" has become for a learner that it has trained: the same again, anywhere."""
         team = learner.kept
         if not isinstance(team, Team):
@@ -77,7 +77,7 @@ class Batched(Passes):
         convolutions = team.kind if team.kind in ("grouped", "unfold") else self.convolutions
         return replace(self, clients=team.size or self.clients, convolutions=convolutions)
 
-    def method(self, learner: NetworkLearner) -> str:
+    def method(self, learner: Networked) -> str:
         """How many clients at once, which convolutions, which precision, and whether steps are recorded."""
         solver = learner.kept.solver if isinstance(learner.kept, Team) else Gradient()
         team = self._team(learner, solver)
@@ -92,7 +92,7 @@ class Batched(Passes):
             members.append(Member(position, pupil, orders, steps_of(orders, self.batch_size)))
         return sorted(members, key=lambda member: (-member.steps, -member.pupil.samples.size))
 
-    def _team(self, learner: NetworkLearner, solver: Solver) -> Team:
+    def _team(self, learner: Networked, solver: Solver) -> Team:
         """What this learner's clients are trained with, as long as it is for the same."""
         team = learner.kept
         if not (isinstance(team, Team) and (team.solver, team.terms) == (solver, self._terms)):
@@ -109,11 +109,11 @@ def _fair(count: int, size: int) -> int:
     return -(-count // -(-count // size))
 
 
-def _trained(team: Team, learner: NetworkLearner, group: Sequence[Member]) -> list[Update] | None:
+def _trained(team: Team, learner: Networked, group: Sequence[Member]) -> list[Update] | None:
     """The group's updates; None where memory ran out, with nothing of the attempt left in it."""
     try:
         vectors, reports = team.train(learner, group)
     except torch.OutOfMemoryError:
         return None
     pairs = zip(vectors, reports, strict=True)
-    return [Update(vector, report.numbers, beside=report.beside) for vector, report in pairs]
+    return [Update(vector, report.numbers, report.kept, report.beside) for vector, report in pairs]

@@ -10,11 +10,12 @@ import torch
 
 from fedkd.tasks.base import Batch
 from fedkd.trainers.batched.plan import Member, plan
+from fedkd_compression import Key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fedkd.tasks.learner import NetworkLearner
+    from fedkd.tasks.learner import Networked
 
 
 class Step(NamedTuple):
@@ -25,6 +26,7 @@ class Step(NamedTuple):
         scale: [K, b, 1] what makes a mean over b samples that of a client's batch, 0 where filled in; None where no
             batch was filled up.
         lengths: the sizes, for who must know them without asking the device.
+        drawn: random numbers that the learner draws for a step [K, b, ...]; None where it draws none.
 
     Shapes: of the batch x [K, b, *shape], y [K, b], teacher and aim [K, b, classes].
     """
@@ -33,13 +35,20 @@ class Step(NamedTuple):
     sizes: Tensor
     scale: Tensor | None
     lengths: tuple[int, ...]
+    drawn: Tensor | None = None
+
+    @property
+    def counted(self) -> Tensor | None:
+        """Which samples were not filled in [K, b]; None where none was."""
+        return None if self.scale is None else self.scale.squeeze(-1) > 0
 
 
 class Report(NamedTuple):
-    """The numbers that a client reports, and what it sends beside its update."""
+    """The numbers that a client reports, what it sends beside its update, and what it keeps."""
 
     numbers: tuple[float, ...]
-    beside: Tensor | None
+    beside: Tensor | None = None
+    kept: Tensor | None = None
 
 
 class Cohort:
@@ -48,12 +57,12 @@ class Cohort:
     Nothing here waits for the device before ``reports``.
 
     Args:
-        learner: prepares the samples, and reports.
+        learner: prepares the samples, draws for the steps, and reports.
         members: with the most steps first.
     """
 
-    def __init__(self, learner: NetworkLearner, members: Sequence[Member], batch_size: int) -> None:
-        self.members = members
+    def __init__(self, learner: Networked, members: Sequence[Member], batch_size: int) -> None:
+        self.members, self._learner = members, learner
         samples = [member.pupil.samples.size for member in members]
         self._starts = [0, *accumulate(samples)][:-1]
         self._plan = plan(members, self._starts, batch_size)
@@ -81,7 +90,8 @@ class Cohort:
         batch = each(self._pool, lambda part: part.index_select(0, rows).view(count, width, *part.shape[1:]))
         scale = None if self._plan.even(number) else self._scale[number, :count, :width]
         lengths = tuple(self._plan.sizes[number, :count].tolist())
-        return Step(batch, self._sizes[number, :count], scale, lengths)
+        keys = Key.stack([member.pupil.key for member in self.members[:count]])
+        return Step(batch, self._sizes[number, :count], scale, lengths, self._learner.drawn(keys, number, width))
 
     def keep(self, number: int, outputs: Tensor) -> None:
         """Keep what the networks answered to a step [K, b, classes]; a later epoch's answers replace an earlier's."""
@@ -90,7 +100,7 @@ class Cohort:
             self._answers = outputs.new_zeros(len(self._pool.y) + 1, outputs.shape[-1])
         self._answers.index_copy_(0, self._targets[number, :count, :width].reshape(-1), outputs.flatten(0, 1))
 
-    def reports(self, learner: NetworkLearner) -> list[Report]:
+    def reports(self) -> list[Report]:
         """What every member reports on its last epoch, and sends beside its update, from what was answered in it."""
         orders = [start + member.orders[-1] for start, member in zip(self._starts, self.members, strict=True)]
         rows, lengths = torch.cat(orders).to(self._rows.device), [len(order) for order in orders]
@@ -100,7 +110,7 @@ class Cohort:
         reports = []
         for end, length in zip(ends, lengths, strict=True):
             answers, samples = [outputs[end - length : end]] if length else [], seen.slice(end - length, end)
-            reports.append(Report(learner.report(answers, samples), learner.told(answers, samples)))
+            reports.append(Report(self._learner.report(answers, samples), self._learner.told(answers, samples)))
         return reports
 
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedkd.tasks.backward.layers import Layer, Rectifier, Saved
+from fedkd.tasks.learner import NetworkLearner
 from fedkd.trainers.batched.ways import Way, slope
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fedkd.tasks.base import Task
-    from fedkd.tasks.learner import NetworkLearner
+    from fedkd.tasks.backward import Slope
+    from fedkd.tasks.learner import Networked
     from fedkd.trainers.batched.cohort import Step
     from fedkd.trainers.descents import Descent
 
@@ -49,14 +50,14 @@ class LinearLayers(Layer):
 class Layered(Way):
     """Linear layers and ReLU, on samples as rows."""
 
-    def __init__(self, layers: Sequence[Layer], task: Task) -> None:
+    def __init__(self, layers: Sequence[Layer], task: Slope) -> None:
         self._layers, self._task = layers, task
 
     @staticmethod
-    def of(learner: NetworkLearner) -> Layered | None:
-        """For a sequence of Flatten, Linear and ReLU; None for other networks."""
+    def of(learner: Networked) -> Layered | None:
+        """For a task and a sequence of Flatten, Linear and ReLU; None for others."""
         nn, parts = torch.nn, list(learner.module.children())
-        if not isinstance(learner.module, nn.Sequential) or not parts:
+        if not isinstance(learner, NetworkLearner) or not isinstance(learner.module, nn.Sequential) or not parts:
             return None
         if type(parts[0]) is nn.Flatten and (parts[0].start_dim, parts[0].end_dim) == (1, -1):
             parts = parts[1:]
@@ -74,7 +75,7 @@ class Layered(Way):
             index += sum(1 for _ in part.parameters())
         return Layered(layers, learner.task) if layers else None
 
-    def __call__(self, step: Step, descent: Descent) -> Tensor:
+    def __call__(self, step: Step, descent: Descent, carried: Sequence[Tensor]) -> Tensor:
         """Forward through all layers, then backward; a layer gives its gradients after it has used its parameters."""
         with torch.no_grad():
             parameters = descent.parameters

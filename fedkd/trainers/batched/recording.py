@@ -64,6 +64,7 @@ class Recording:
             batch=each(like.batch, lambda _: next(held)),
             sizes=next(held),
             scale=None if like.scale is None else next(held),
+            drawn=None if like.drawn is None else next(held),
         )
 
         def program() -> None:
@@ -105,4 +106,4 @@ def cuda_graphs() -> Record:
 
 
 def _tensors(step: Step) -> list[Tensor]:
-    return [part for part in (*step.batch, step.sizes, step.scale) if part is not None]
+    return [part for part in (*step.batch, step.sizes, step.scale, step.drawn) if part is not None]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 
+from fedkd.models.batch_norm import EPSILON, BatchNorm
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -47,6 +49,35 @@ class PlainGroupNorm(torch.nn.GroupNorm):
         return super().forward(x.contiguous())
 
 
+class CountingBatchNorm(BatchNorm):
+    """A BatchNorm whose mean and variance are those of the samples that count: not of those that fill up a batch.
+
+    Statistics are computed in the type of ``counted``, whatever that of the samples.
+
+    Attributes:
+        counted: [b], 1 for a sample that counts and 0 for others; to be put in place for every call, as parameters are.
+    """
+
+    counted: Tensor
+
+    def _by_batch(self, x: Tensor) -> Tensor:
+        """Nothing asks for a value, so that a step can be recorded."""
+        wide, samples = x.to(self.counted.dtype), self.counted.sum()
+        share, shape = self.counted / samples, (-1, *[1] * (x.ndim - 2))
+        mean = share @ _over_places(wide)
+        centred = wide - mean.view(shape)
+        variance = share @ _over_places(centred.square())
+        factor = self.weight * (variance + EPSILON).rsqrt()
+        count = samples * (x.numel() // (x.shape[0] * x.shape[1]))
+        self._move(mean, variance * (count / (count - 1).clamp(min=1)))
+        return (centred * factor.view(shape) + self.bias.view(shape)).to(x.dtype)
+
+
+def _over_places(x: Tensor) -> Tensor:
+    """Means over height and width, where there are some [b, C]."""
+    return x.mean((2, 3)) if x.ndim == 4 else x
+
+
 def rewrite(module: torch.nn.Module, unfold: bool) -> torch.nn.Module:
     """The module itself, with layers replaced by others that do the same.
 
@@ -58,6 +89,9 @@ def rewrite(module: torch.nn.Module, unfold: bool) -> torch.nn.Module:
         return UnfoldedConvolution(module)
     if type(module) is torch.nn.GroupNorm:
         module.__class__ = PlainGroupNorm
+    if type(module) is BatchNorm:
+        module.__class__ = CountingBatchNorm
+        module.register_buffer("counted", torch.empty(0))
     for name, child in module.named_children():
         setattr(module, name, rewrite(child, unfold))
     return module

@@ -5,21 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 
+from fedkd.tasks.learner import NetworkLearner
+from fedkd.tasks.ressl.learner import RelationalLearner
 from fedkd.trainers.batched.bench import Bench
 from fedkd.trainers.batched.capacity import capacity, halved
 from fedkd.trainers.batched.cohort import Cohort, Report
 from fedkd.trainers.batched.layered import Layered
 from fedkd.trainers.batched.recording import Record, cuda_graphs
-from fedkd.trainers.batched.ways import Precision, Vectorised, Way
+from fedkd.trainers.batched.relational import Relational
+from fedkd.trainers.batched.ways import Networks, Precision, Vectorised
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fedkd.tasks.learner import NetworkLearner
+    from fedkd.tasks.learner import Networked
     from fedkd.trainers.batched.plan import Member
     from fedkd.trainers.solvers import Solver
 
@@ -50,7 +54,7 @@ class Team:
         learner: whose network it is; every call takes it again, so that nothing here keeps it alive.
     """
 
-    def __init__(self, learner: NetworkLearner, solver: Solver, terms: Terms) -> None:
+    def __init__(self, learner: Networked, solver: Solver, terms: Terms) -> None:
         self.solver, self.terms = solver, terms
         self.size: int | None = None if terms.clients == "auto" else terms.clients
         self.kind: Kind = _kind(learner, terms)
@@ -63,7 +67,7 @@ class Team:
         self._bench: Bench | None = None
         self._task = learner.task
 
-    def size_for(self, learner: NetworkLearner, members: Sequence[Member]) -> int:
+    def size_for(self, learner: Networked, members: Sequence[Member]) -> int:
         """How many of these clients, or of fewer, are trained at once; the first are the most work."""
         width = max((len(order) for order in members[0].orders), default=0)
         width = min(width, self.terms.batch_size or width)
@@ -75,14 +79,17 @@ class Team:
             self.size = capacity(learner.device, MOST, vector, lambda count: self._try(learner, members[:count]))
         return self.size
 
-    def train(self, learner: NetworkLearner, members: Sequence[Member]) -> tuple[Tensor, list[Report]]:
+    def train(self, learner: Networked, members: Sequence[Member]) -> tuple[Tensor, list[Report]]:
         """The updates [K, d] of a group, and what its clients report."""
         cohort = Cohort(learner, members, self.terms.batch_size)
         received = _received(members)
         if self._chooses and len(members) > LARGER * self._timed:
             self._settle(learner, cohort, received)
         bench = self._ready(learner, len(members))
-        return bench.train(cohort, received), cohort.reports(learner)
+        vectors = _trained(bench, learner, cohort, received)
+        if bench.company is None:
+            return vectors, cohort.reports()
+        return vectors, [Report(bench.company.report(place), kept=bench.left(place)) for place in range(len(members))]
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -103,47 +110,59 @@ class Team:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _ready(self, learner: NetworkLearner, count: int) -> Bench:
+    def _ready(self, learner: Networked, count: int) -> Bench:
         """A bench for so many clients: the one that is there, if it is large enough and for the round's task."""
         if self._bench is None or self._bench.capacity < count or self._task != learner.task:
             self._bench, self._task = None, learner.task
             self._bench = self._make(learner, count, self.kind, cuda_graphs() if self.recording == "graph" else None)
         return self._bench
 
-    def _make(self, learner: NetworkLearner, count: int, kind: Kind, record: Record | None) -> Bench:
-        layered = Layered.of(learner) if kind == "fused" else None
-        way: Way = layered or Vectorised(learner, kind in ("unfold", "auto"), self.terms.precision)
-        return Bench(learner, self.solver, count, way, record)
+    def _make(self, learner: Networked, count: int, kind: Kind, record: Record | None) -> Bench:
+        if kind == "fused" and (layered := Layered.of(learner)) is not None:
+            return Bench(learner, self.solver, count, layered, record)
+        networks = Networks(learner, kind in ("unfold", "auto"), self.terms.precision)
+        if isinstance(learner, RelationalLearner):
+            company = learner.company(count)
+            return Bench(learner, self.solver, count, Relational(networks, company), record, company)
+        assert isinstance(learner, NetworkLearner), "there is no other kind"
+        return Bench(learner, self.solver, count, Vectorised(networks, learner.task), record)
 
-    def _try(self, learner: NetworkLearner, members: Sequence[Member]) -> None:
+    def _try(self, learner: Networked, members: Sequence[Member]) -> None:
         """One step of a few clients, by autograd, in the way that takes most memory."""
         bench = self._make(learner, len(members), "vmap" if self.kind == "fused" else self.kind, None)
-        bench.train(Cohort(learner, members, self.terms.batch_size), _received(members), steps=1)
+        _trained(bench, learner, Cohort(learner, members, self.terms.batch_size), _received(members), steps=1)
 
-    def _settle(self, learner: NetworkLearner, cohort: Cohort, received: Tensor) -> None:
+    def _settle(self, learner: Networked, cohort: Cohort, received: Tensor) -> None:
         """Time a step of this group with either kind of convolution; what is best may change as groups grow."""
         self._bench, self._timed = None, len(received)
 
         def seconds(kind: Kind) -> float:
             bench = self._make(learner, len(received), kind, None)
-            timings = [_timed(lambda: bench.train(cohort, received, steps=1), learner.device) for _ in range(3)]
-            return min(timings[1:])
+            step = partial(_trained, bench, learner, cohort, received, steps=1)
+            return min([_timed(step, learner.device) for _ in range(3)][1:])
 
         self.kind = "grouped" if seconds("grouped") < seconds("unfold") else "unfold"
+
+
+def _trained(bench: Bench, learner: Networked, cohort: Cohort, received: Tensor, steps: int | None = None) -> Tensor:
+    """What the bench makes of the group, in the learner's round."""
+    if bench.company is not None and isinstance(learner, RelationalLearner):
+        learner.gather(bench.company)
+    return bench.train(cohort, received, steps)
 
 
 def _received(members: Sequence[Member]) -> Tensor:
     return torch.stack([member.pupil.x for member in members])
 
 
-def _kind(learner: NetworkLearner, terms: Terms) -> Kind:
+def _kind(learner: Networked, terms: Terms) -> Kind:
     if terms.precision == "float32" and Layered.of(learner) is not None:
         return "fused"
     convolves = any(isinstance(part, torch.nn.Conv2d) for part in learner.module.modules())
     return terms.convolutions if convolves else "vmap"
 
 
-def _recording(learner: NetworkLearner, terms: Terms) -> str:
+def _recording(learner: Networked, terms: Terms) -> str:
     """Whether steps are recorded, and why not."""
     if not terms.graph:
         return "no graph"
