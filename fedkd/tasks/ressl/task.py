@@ -38,7 +38,8 @@ class ReSSL(SelfSupervised):
         tau_student: tau_s, > 0.
         tau_teacher: tau_t, > 0; the published algorithm needs tau_t < tau_s, which sharpens the target.
         momentum: Of the teacher's moving average, in [0, 1]; 0 makes it the student of the moment.
-        queue_size: K, keys that a client keeps, in [1, 2^20]; with ``queue="anchors"`` there are as many as public samples.
+        queue_size: K, keys that a client keeps, in [1, 2^20]; with ``queue="anchors"`` there are as many as there are
+            public samples.
         teacher: "local": stays with its client; "from_global": begins every round at the received model; "average":
             travels beside the student, through the same links, and the server averages it.
         queue: "keep": stays with its client; "reset": random in every round; "anchors": the teacher's embeddings of the
