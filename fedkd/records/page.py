@@ -16,6 +16,7 @@ from fedkd.records.embedding_picture import embedding_picture, read_embedding
 from fedkd.records.history import History, histories
 from fedkd.records.label_picture import label_picture
 from fedkd.records.manifest import CONFIG
+from fedkd.records.report import RoundReport
 from fedkd.records.summary import headline
 from fedkd.records.svg import SERIES
 from fedkd.records.timeline import RoundTimeline, read_timeline
@@ -35,6 +36,9 @@ MEANINGS = {
     "cosine": "mean cosine of different samples' embeddings; 1 is a collapse",
     "entropy": "of the target, in nats; over a queue of K keys as a part of ln K",
     "queue_age": "mean age of the queue's keys, in rounds",
+    "anchor_loss": "mean loss on the anchors, of received relations and a client's own",
+    "own_1_shot": "accuracy of the clients' own networks by one labelled sample a class",
+    "own_knn": "accuracy of the clients' own networks by nearest neighbours",
 }
 
 
@@ -98,6 +102,7 @@ def render(runs: Sequence[History]) -> str:
         directions=tables.bytes_by_direction(rows[0]),
         parts=tables.bytes_by_part(rows[0]),
         diagnostics=_diagnostics(runs),
+        alarm=_alarm(run.reports),
         features=_features(run.folder),
         absences=tables.missing_clients(run.reports),
         workers=clients_on_workers(run.folder),
@@ -135,6 +140,15 @@ def _diagnostics(runs: Sequence[History]) -> list[Picture]:
 def _labels(run: History) -> Picture | None:
     counts = run.manifest["label_counts"]
     return _picture(label_picture(counts)) if counts and counts[0] else None
+
+
+def _alarm(reports: Sequence[RoundReport]) -> str:
+    """In how many rounds something was wrong, and what it was in the last of them; nothing where nothing was."""
+    wrong = [report for report in reports if report.alarm]
+    if not wrong:
+        return ""
+    first, last = wrong[0].round + 1, wrong[-1].round + 1
+    return f"{len(wrong)} of {len(reports)} rounds, from round {first} to {last}: {wrong[-1].alarm}"
 
 
 def _features(folder: Path) -> Picture | None:

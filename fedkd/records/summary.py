@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fedkd.records.report import BYTES_A_FLOAT, RoundReport
 from fedkd.records.units import is_accuracy
 
-HEADLINES = ("accuracy", "accuracy_1_shot", "accuracy_probe", "excess_loss", "loss")
+HEADLINES = ("accuracy", "accuracy_1_shot", "accuracy_probe", "accuracy_relations", "excess_loss", "loss")
 """What a run is judged by: the first of these that it reports.
 
 Of the probes of a network that has learned without labels, one label a class comes first: it tells features apart where

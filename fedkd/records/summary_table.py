@@ -85,6 +85,8 @@ def _targets(summary: Summary) -> list[tuple[str, str, str]]:
         "DV": "variance among the wrong classes, derived",
         "inversion_rate": "targets that put another class above the label",
         "cosine": "mean cosine of different samples' embeddings; 1 is a collapse",
+        "own_1_shot": "accuracy of the clients' own networks by one labelled sample a class",
+        "own_knn": "accuracy of the clients' own networks by nearest neighbours",
     }
     known = summary.diagnostics
     return [(name.replace("_", " "), readable_number(known[name]), meaning[name]) for name in meaning if name in known]

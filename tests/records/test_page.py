@@ -136,6 +136,16 @@ def test_accuracies_of_probes_are_in_percent_and_further_ones_against_rounds(tmp
     assert "teacher" not in page.words
 
 
+def test_an_alarm_is_said_at_the_top(tmp_path, leave, reports):
+    leave(tmp_path, "demo", [reports[0], *(replace(one, alarm="collapse: <all> are one") for one in reports[1:])])
+    page = Page(write_report(tmp_path).read_text())
+    assert "in 2 of 3 rounds, from round 2 to 3: collapse: <all> are one" in page.words
+
+
+def test_without_an_alarm_nothing_is_said(text):
+    assert "Alarm" not in Page(text).words
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "accuracy_1_shot"])
 def test_accuracies_are_drawn_in_percent(tmp_path, leave, reports, metric):
     rounds = [replace(one, metrics={metric: 0.2 + 0.2 * one.round}) for one in reports]

@@ -37,7 +37,7 @@ class Quality:
     def of(self, student: RelationalLearner) -> tuple[float, float]:
         """Of prototypes of one labelled sample a class, and of the nearest neighbours; 0 where features diverged."""
         # Of scikit-learn's own requirements; more threads are slower here, and their sums are others.
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         vector = student.vector
         known, queries = (student.features(vector, split) for split in (self.reference, self.test))

@@ -44,7 +44,7 @@ class RelationExchange(SelfSupervised):
     tau_student: float
     tau_teacher: float
 
-    metrics: ClassVar[tuple[str, ...]] = (*METRICS, "anchor_loss", "accuracy_1_shot", "accuracy_knn")
+    metrics: ClassVar[tuple[str, ...]] = (*METRICS, "anchor_loss", "own_1_shot", "own_knn")
 
     def __post_init__(self) -> None:
         if not self.students:

@@ -90,10 +90,11 @@ def test_the_same_bits_wherever_clients_are_trained(executor: str, tmp_path: Pat
 
 @pytest.mark.parametrize("store", ["folder", "memory"])
 def test_a_run_that_goes_on_is_the_run_that_never_stopped(store: str, tmp_path: Path) -> None:
+    """With clients that are not there in every round."""
     overrides = [*EXCHANGE, f"store={store}", "participation=bernoulli", "participation.p=0.7"]
-    run(tmp_path / "whole", [*overrides, "rounds=4"])
+    run(tmp_path / "whole", [*overrides, "rounds=3"])
     run(tmp_path / "parts", overrides)
-    resume(tmp_path / "parts", 4)
+    resume(tmp_path / "parts", 3)
     assert sha(tmp_path / "parts") == sha(tmp_path / "whole")
     assert rounds_of(tmp_path / "parts") == rounds_of(tmp_path / "whole")
 

@@ -1,0 +1,129 @@
+"""The parts of the study: each runs what is missing, and says what it found in tables, panels and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sims.plots import Panel, Table, spread
+from sims.ressl.few_labels import RIVALS, trained
+from sims.ressl.grounds import (
+    ABLATIONS,
+    BEST,
+    CENTRAL,
+    DIGITS,
+    ENCODERS,
+    FASHION,
+    FEDERATED,
+    LINKS,
+    MANY,
+    PUBLISHED,
+    SKEWED,
+    Ground,
+)
+from sims.ressl.rows import FIVE, ONE, PROBE, Row, floors, rows
+
+SHOWN = {"1 shot, %": ONE, "5 shots, %": FIVE, "probe, %": PROBE}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a part found.
+
+    Args:
+        part: its name.
+        tables: for the terminal and the page.
+        panels: of the figure.
+        numbers: every one of every run, for the JSON file.
+    """
+
+    part: str
+    tables: Sequence[Table]
+    panels: Sequence[Panel]
+    numbers: Mapping[str, object]
+
+
+Part = Callable[[Ground], Found]
+
+
+def ablations(ground: Ground) -> Found:
+    """One client: the published choices, one after another given up."""
+    found = list(rows(ground, "ablations", (*DIGITS, *CENTRAL), ABLATIONS))
+    return _compared("ablations", "digits, one client, 600 steps", found)
+
+
+def federated(ground: Ground) -> Found:
+    """One client that has everything, and ten that have few classes each."""
+    [whole] = rows(ground, "ablations", (*DIGITS, *CENTRAL), {PUBLISHED: ABLATIONS[PUBLISHED]})
+    found = rows(ground, "federated", (*DIGITS, *SKEWED), FEDERATED)
+    return _compared("federated", "digits, ten clients, Dirichlet .1", [Row("one client", whole.runs), *found])
+
+
+def links(ground: Ground) -> Found:
+    """The federated setting through compressed links."""
+    found = list(rows(ground, "links", (*DIGITS, *SKEWED, *BEST), LINKS))
+    curves = [row.curve(ONE, look, "bytes") for look, row in enumerate(found)]
+    panel = Panel("links", "MB up + down", "1 shot, %", curves, log_x=True)
+    return Found("links", [_bytes(found)], [panel], {"rows": [row.numbers() for row in found]})
+
+
+def fashion(ground: Ground) -> Found:
+    """A linear probe with few labels, and the same network trained on the same labels."""
+    found = list(rows(ground, "fashion", (*FASHION, *MANY), ENCODERS))
+    compared = _compared("fashion", "Fashion-MNIST, 20 clients, Dirichlet .1", found)
+    learned = {name: [trained(run, rival) for run in found[0].runs] for name, rival in RIVALS.items()}
+    tables = [*compared.tables, _labels(found[0], learned)]
+    return Found("fashion", tables, compared.panels, {**compared.numbers, "labels": learned})
+
+
+PARTS: dict[str, Part] = {"ablations": ablations, "federated": federated, "links": links, "fashion": fashion}
+
+
+def _compared(part: str, title: str, found: Sequence[Row]) -> Found:
+    """Rows beside a random network and raw samples."""
+    below = floors(found[0])
+    lines = [[row.name, *_cells(row), spread(row.cosines, ".3f"), _alarm(row)] for row in found]
+    for name, scores in below.items():
+        lines.append([name, *(spread(scores[metric], ".1f", 100) for metric in SHOWN.values()), "", ""])
+    table = Table(title, ["", *SHOWN, "cosine", "rounds with alarm"], lines)
+    curves = [row.curve(ONE, look) for look, row in enumerate(found)]
+    panel = Panel(title, "share of the run", "1 shot, %", curves)
+    return Found(part, [table], [panel], {"rows": [row.numbers() for row in found], "floors": below})
+
+
+def _cells(row: Row) -> list[str]:
+    return [spread(row.accuracies(metric), ".1f", 100) for metric in SHOWN.values()]
+
+
+def _alarm(row: Row) -> str:
+    least, most = min(row.alarms), max(row.alarms)
+    return f"{least if least == most else f'{least}-{most}'} of {row.rounds}"
+
+
+def _bytes(found: Sequence[Row]) -> Table:
+    """Accuracies, and what travelled; paired differences to the first row."""
+    lines = []
+    for row in found:
+        pairs = zip(row.accuracies(ONE), found[0].accuracies(ONE), strict=True)
+        paired = "" if row is found[0] else spread([one - other for one, other in pairs], "+.1f", 100)
+        up, down = (row.megabytes(sent) for sent in (lambda each: each.bytes_up, lambda each: each.bytes_down))
+        lines.append([row.name, *_cells(row), paired, spread(up, ".2f"), spread(down, ".2f"), _alarm(row)])
+    headings = [
+        "",
+        *SHOWN,
+        f"1 shot over {found[0].name}, points",
+        "MB up, all clients",
+        "MB down",
+        "rounds with alarm",
+    ]
+    return Table("links: digits, ten clients, Dirichlet .1", headings, lines)
+
+
+def _labels(encoder: Row, learned: Mapping[str, Sequence[float]]) -> Table:
+    """The probe's accuracy over that of networks that were given the same labels."""
+    probe = encoder.accuracies(PROBE)
+    lines = [["linear probe on the encoder", spread(probe, ".1f", 100), ""]]
+    for name, values in learned.items():
+        margins = [one - other for one, other in zip(probe, values, strict=True)]
+        lines.append([name, spread(values, ".1f", 100), spread(margins, "+.1f", 100)])
+    return Table("10 labels a class", ["", "accuracy, %", "the probe is above by, points"], lines)

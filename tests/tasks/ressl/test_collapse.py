@@ -1,0 +1,69 @@
+"""Embeddings that have become one point: what rounds say of them, and what becomes of the run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from fedkd.records import read_reports
+from fedkd.tasks.ressl.relations import Aim, normalised, relations
+from tests.e2e.runs import RESSL, kept, resume, run
+from tests.tasks.ressl.toys import TASK
+
+COLLAPSING = (*RESSL, "model.trunk.norm=none", "model.norm=none", "solver.learning_rate=0.1", "rounds=3")
+"""Without BatchNorm, on a network whose outputs hardly depend on the sample."""
+
+
+@pytest.mark.parametrize(("cosine", "said"), [(0.5, False), (0.98, False), (0.9801, True), (1.0, True)])
+def test_the_alarm_is_above_98_hundredths(cosine: float, said: bool) -> None:
+    alarm = TASK.alarm({"cosine": cosine})
+    assert bool(alarm) is said
+    assert not said or f"mean cosine of {cosine:.4f}, above 0.98; choose" in alarm
+
+
+def test_no_round_without_clients_is_alarming() -> None:
+    assert TASK.alarm({}) == ""
+
+
+def test_of_a_constant_embedding_the_loss_is_ln_k_and_the_cosine_one() -> None:
+    keys = normalised(torch.ones(16, 4).double())
+    z = torch.full((6, 4), 2.0).double()
+    sums = Aim(relations(normalised(z), keys, 0.04), keys, 0.1).sums(z, torch.ones(6))
+    assert sums.loss.item() / 6 == pytest.approx(math.log(16))
+    assert sums.cosine.item() / 6 == pytest.approx(1)
+    assert sums.entropy.item() / 6 == pytest.approx(1)
+
+
+def test_cosines_are_those_of_pairs() -> None:
+    z = torch.randn(7, 4, generator=torch.Generator().manual_seed(0)).double()
+    there = torch.tensor([1.0, 1, 1, 1, 1, 0, 0]).double()
+    keys = normalised(torch.ones(3, 4).double())
+    unit = normalised(z[:5])
+    pairs = [(unit[i] @ unit[j]).item() for i in range(5) for j in range(5) if i != j]
+    sums = Aim(relations(normalised(z), keys, 0.04), keys, 0.1).sums(z, there)
+    assert sums.cosine.item() / 5 == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_a_run_goes_on_and_says_it_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = run(tmp_path, [*COLLAPSING, "recorder=console"])
+    assert outcome.reason == "finished"
+    reports = read_reports(tmp_path)
+    assert [bool(report.alarm) for report in reports] == [False, True, True]
+    assert capsys.readouterr().out.count("embeddings of different samples have a mean cosine of") == 1
+
+
+def test_a_run_that_is_told_to_stops_with_its_checkpoint(tmp_path: Path) -> None:
+    outcome = run(tmp_path, [*COLLAPSING, "task.on_collapse=stop"])
+    assert (outcome.reason, outcome.rounds) == ("failed", 2)
+    assert outcome.message.startswith("round 2: collapse: embeddings of different samples")
+    assert outcome.message.endswith("or go on with task.on_collapse=warn")
+    assert kept(tmp_path).server.round == 2
+    assert resume(tmp_path, 3, "changed=[task.on_collapse]", "task.on_collapse=warn").reason == "finished"
+
+
+def test_a_run_with_batch_norm_says_nothing(tmp_path: Path) -> None:
+    run(tmp_path, RESSL)
+    assert [report.alarm for report in read_reports(tmp_path)] == ["", ""]
