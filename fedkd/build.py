@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from fedkd.algorithms import Algorithm, Context, assemble
+from fedkd.algorithms import Algorithm, Carrying, Context, assemble
 from fedkd.clocks import Clock
 from fedkd.configuration.settings import Settings
 from fedkd.data import Dataset, label_counts
@@ -234,7 +234,9 @@ def _algorithm(settings: Settings, data: Dataset, parts: list[np.ndarray], learn
     context = Context(settings.seed, number, learner.dim, samples, probability, volatile, dtype)
     uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
     beside = beside_of(settings, data, learner.dim)
-    return assemble(settings.algorithm, uplink, downlink, settings.server, context, beside)
+    carried = learner.carried.buffer.shape[-1]
+    server = Carrying(settings.server, carried) if carried else settings.server
+    return assemble(settings.algorithm, uplink, downlink, server, context, beside)
 
 
 def _lesson(settings: Settings, data: Dataset, announce: Callable[[str], None]) -> bytes:

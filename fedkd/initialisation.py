@@ -113,6 +113,7 @@ def take_up(init: str, learner: Resident, announce: Callable[[str], None]) -> Or
         _require_sound(init, name, found[name], mine[name])
         mine[name].copy_(found[name])
     learner.load(vector)
+    learner.completed([name for name in mine if name not in taken])
     anew = tuple(name for name in mine if name not in taken)
     unused = tuple(name for name in found if name not in mine and not _within(head, name))
     origin = Origin(init, digest, tuple(taken), anew, unused)

@@ -149,7 +149,7 @@ def _loop(
                 _commit(federation, state, checkpoints, recorders)
                 if job.goes_on is not None and state.round < settings.rounds and not job.goes_on(state.round):
                     raise KeyboardInterrupt
-            _heed(settings, report)
+            _heed(job, report)
         reason = "finished"
     except KeyboardInterrupt as stop:
         reason, code = "interrupted", exit_code(stop)
@@ -166,11 +166,12 @@ def _loop(
     return outcome
 
 
-def _heed(settings: Settings, report: RoundReport) -> None:
+def _heed(job: Job, report: RoundReport) -> None:
     """End the run where its task says so."""
-    task = settings.task
+    task = job.settings.task
     if report.alarm and isinstance(task, SelfSupervised) and task.on_collapse == "stop":
-        raise CollapseError(f"round {report.round + 1}: {report.alarm}; or go on with task.on_collapse=warn")
+        change = f"resume={job.folder} changed=[task.on_collapse] task.on_collapse=warn"
+        raise CollapseError(f"round {report.round + 1}: {report.alarm}; or go on with {change}")
 
 
 def _commit(

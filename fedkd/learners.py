@@ -70,7 +70,7 @@ def _relational(settings: Settings, data: Dataset, task: ReSSL, module: nn.Modul
     task.views.check(data.train.shape)
     reference, stream = _reference(settings, data), key(settings.seed, "probe")
     if len(reference):
-        task.probes.chosen(reference.y.numpy(), stream)
+        reference = reference.take(task.probes.chosen(reference.y.numpy(), stream))
     return RelationalLearner(module, task, reference, data.public.x, stream)
 
 

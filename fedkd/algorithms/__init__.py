@@ -5,13 +5,14 @@ from fedkd.algorithms.collected import Collected
 from fedkd.algorithms.downlinks import Downlink, Receiver, StaleMemoryError
 from fedkd.algorithms.fitted import fitted
 from fedkd.algorithms.gate import Gate, Passed, RefusedError
-from fedkd.algorithms.server_optimizers import Adam, Momentum, ServerOptimizer, Sgd, Yogi
+from fedkd.algorithms.server_optimizers import Adam, Carrying, Momentum, ServerOptimizer, Sgd, Yogi
 from fedkd.algorithms.totals import Partial
 from fedkd.algorithms.uplinks import Uplink
 
 __all__ = [
     "Adam",
     "Algorithm",
+    "Carrying",
     "Collected",
     "Context",
     "Downlink",

@@ -110,6 +110,30 @@ class Yogi(Adam):
         return second - (1 - self.beta2) * square * torch.sign(second - square)
 
 
+@dataclass(frozen=True)
+class Carrying(ServerOptimizer):
+    """A rule for parameters; what travels behind them, though no gradient moves it, becomes the clients' mean: s = G.
+
+    Running statistics that were moved by any other step would be no statistics: variances would become negative.
+
+    Args:
+        rule: of the parameters.
+        carried: coordinates behind them, >= 1.
+    """
+
+    rule: ServerOptimizer
+    carried: int
+
+    def start(self, model: Tensor) -> OptimizerState:
+        """The rule's, of all coordinates."""
+        return self.rule.start(model)
+
+    def step(self, mean: Tensor, state: OptimizerState) -> tuple[Tensor, OptimizerState]:
+        """The rule's step, and behind it G."""
+        step, after = self.rule.step(mean, state)
+        return torch.cat((step[: -self.carried], mean[-self.carried :])), after
+
+
 def _positive(owner: str, **values: float) -> None:
     for name, value in values.items():
         if not value > 0:

@@ -7,6 +7,7 @@ from pathlib import Path
 from fedkd.algorithms import Context, assemble
 from fedkd.clients import Evict
 from fedkd.clocks import Quantile, SkiRental
+from fedkd.configuration.self_supervised import check_self_supervised
 from fedkd.configuration.settings import Settings
 from fedkd.data import Folder, NaturalId, Outline
 from fedkd.errors import ConfigurationError
@@ -14,8 +15,8 @@ from fedkd.executors import Auto, Mpi, mpi
 from fedkd.executors.schedule import STICKY
 from fedkd.initialisation import check_file
 from fedkd.models import Model
-from fedkd.tasks import ConvexTask, CoTrained, Foreign, ForeignData, Local, Pretrained, RelationExchange, ReSSL, Task
-from fedkd.trainers import Batched, ForeignTrainer, Gradient
+from fedkd.tasks import ConvexTask, CoTrained, Foreign, ForeignData, Local, Pretrained, RelationExchange, Task
+from fedkd.trainers import Batched, ForeignTrainer
 
 _MOST = 2**31
 """Parameters of a network, at most."""
@@ -34,8 +35,7 @@ def check(settings: Settings) -> None:
     settings.latency.check()
     _teaching(settings)
     _foreign(settings)
-    _self_supervised(settings)
-    _exchanging(settings)
+    check_self_supervised(settings)
     _batched(settings)
     _links(settings)
     _clipped(settings)
@@ -122,40 +122,6 @@ def _foreign(settings: Settings) -> None:
             fit = "foreign" if foreign else other
             task = type(settings.task).__name__
             raise ConfigurationError(f"{name}: {type(value).__name__} does not fit task {task}; choose {name}={fit}")
-
-
-def _self_supervised(settings: Settings) -> None:
-    """Views are of images, and a batch's keys go into the queue without driving one another out."""
-    task, outline, size = settings.task, settings.data.outline(), getattr(settings.trainer, "batch_size", 0)
-    path, task = ("task.local", task.local) if isinstance(task, RelationExchange) else ("task", task)
-    if not isinstance(task, ReSSL):
-        return
-    if outline is not None:
-        task.views.check(outline.shape)
-    if task.queue != "anchors" and not 1 <= size <= task.queue_size:
-        raise ConfigurationError(
-            f"trainer: batch_size={size} is outside [1, {task.queue_size}], what the queue holds; "
-            f"choose 1 <= trainer.batch_size <= {path}.queue_size"
-        )
-
-
-def _exchanging(settings: Settings) -> None:
-    """Networks of several architectures stay with their clients, and learn there, one after another."""
-    if not isinstance(settings.task, RelationExchange):
-        return
-    if settings.model is not None:
-        name = type(settings.model).__name__
-        raise ConfigurationError(f"model: {name}, but clients have task.students; choose model=none")
-    if isinstance(settings.trainer, Batched):
-        raise ConfigurationError(
-            "trainer: Batched trains one architecture, but task RelationExchange has task.students; "
-            "choose trainer=serial"
-        )
-    if isinstance(settings.solver, Gradient):
-        raise ConfigurationError(
-            "solver: Gradient leaves a network where it is, but clients of RelationExchange train their own; "
-            "choose solver=sgd"
-        )
 
 
 def _batched(settings: Settings) -> None:

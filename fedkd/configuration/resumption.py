@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fedkd.configuration.settings import Settings
 from fedkd.errors import ConfigurationError
-from fedkd.tasks import ConvexTask, Foreign, RelationExchange, SelfSupervised, Task
+from fedkd.tasks import ConvexTask, Foreign, RelationExchange, ReSSL, SelfSupervised, Task
 
 _STAYS = ("with clients", "beside")
 """When teachers learn whose learning is kept with the clients."""
@@ -23,6 +23,8 @@ def check_resumption(kept: Settings, settings: Settings) -> None:
         )
     if isinstance(kept.task, RelationExchange) and isinstance(settings.task, RelationExchange):
         _same(kept.task, settings.task)
+    if isinstance(kept.task, ReSSL) and isinstance(settings.task, ReSSL):
+        _kept_alike(kept.task, settings.task, "task")
     teachers = (kept.teacher, settings.teacher)
     if kept.teacher != settings.teacher and any(each is not None and each.learns in _STAYS for each in teachers):
         names = ("none" if each is None else type(each).__name__ for each in teachers)
@@ -39,6 +41,7 @@ def check_resumption(kept: Settings, settings: Settings) -> None:
 
 def _same(kept: RelationExchange, task: RelationExchange) -> None:
     """Anchors are what the run's model tells of, students are what clients keep."""
+    _kept_alike(kept.local, task.local, "task.local")
     if kept.anchors != task.anchors:
         raise ConfigurationError(
             f"task.anchors: {kept.anchors} -> {task.anchors}: cannot change, the kept model is of the former; "
@@ -51,6 +54,17 @@ def _same(kept: RelationExchange, task: RelationExchange) -> None:
         raise ConfigurationError(
             f"task.students: {', '.join(differing)}: cannot change, clients keep what they train; start a new run"
         )
+
+
+def _kept_alike(kept: ReSSL, task: ReSSL, path: str) -> None:
+    """What clients keep, and what travels, has the same parts."""
+    for name in ("teacher", "queue", "queue_size", "mixes"):
+        before, after = getattr(kept, name), getattr(task, name)
+        if before != after:
+            key = f"{path}.{'mixing' if name == 'mixes' else name}"
+            raise ConfigurationError(
+                f"{key}: {before} -> {after}: cannot change, clients keep what it says; start a new run"
+            )
 
 
 def _kind(settings: Settings) -> type:

@@ -52,6 +52,10 @@ class BatchNorm(torch.nn.Module):
 
     def _by_batch(self, x: Tensor) -> Tensor:
         """The kernel is told of no running statistics: it would make NaN of a single value's variance."""
+        if x.numel() == x.shape[1]:
+            # Of one value a channel the mean is the value itself: not up to rounding, as the kernel has it.
+            self._move(x.detach().flatten(), torch.zeros_like(self.weight))
+            return (x - x) * self.weight.view(-1, *[1] * (x.ndim - 2)) + self.bias.view(-1, *[1] * (x.ndim - 2))
         y, mean, inverse = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, 0.0, EPSILON)
         count = x.numel() // x.shape[1]
         self._move(mean, (inverse**-2 - EPSILON).clamp(min=0) * (count / max(count - 1, 1)))

@@ -37,7 +37,7 @@ class Projected(Model):
         within(self, "output", 1, WIDEST)
         one_of(self, "norm", ("none", "batch", "local_batch"))
         if isinstance(self.trunk, Projected):
-            raise ConfigurationError("Projected: trunk=Projected has a projector; choose its trunk, as trunk=cnn")
+            raise ConfigurationError("Projected: trunk=Projected has a projector; choose another, as model=projected has it")
 
     def features(self, shape: tuple[int, ...]) -> int:
         """The trunk's."""
@@ -60,7 +60,7 @@ class Projected(Model):
         if not (isinstance(network, torch.nn.Sequential) and isinstance(head, torch.nn.Linear)):
             raise ConfigurationError(
                 f"Projected: trunk={type(self.trunk).__name__} is no Sequential that ends in Linear; "
-                "choose another trunk, as trunk=cnn"
+                "choose another, as model=projected has it"
             )
         network[-1] = torch.nn.Sequential(
             torch.nn.Linear(head.in_features, self.hidden),

@@ -90,6 +90,10 @@ class Resident(ABC):
         """A round begins, counted from 0: what is trained may depend on it."""
         return
 
+    def completed(self, anew: Sequence[str]) -> None:
+        """The first model was loaded from elsewhere, but for tensors of these names: they may follow from it."""
+        return
+
     @abstractmethod
     def on(self, device: str) -> Resident:
         """Another one on a device, with the same values."""
@@ -232,7 +236,8 @@ class NetworkLearner(Networked):
         """Loss and accuracy in evaluation batches, by running statistics where there are some."""
         self.load(vector)
         with torch.no_grad(), evaluating(self.module):
-            outputs = torch.cat([self.module(self.laid(x)) for x in torch.split(split.x, EVALUATION_BATCH)])
+            parts = torch.tensor_split(split.x, max(-(-len(split) // EVALUATION_BATCH), 1))
+            outputs = torch.cat([self.module(self.laid(x)) for x in parts])
         return self.task.evaluate(outputs, split.y)
 
 

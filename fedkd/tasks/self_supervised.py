@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
@@ -45,9 +46,11 @@ class SelfSupervised(ABC):
             diagnostics: the clients' numbers by name, averaged.
         """
         cosine = diagnostics.get("cosine", 0.0)
+        if math.isnan(cosine):
+            return "divergence: embeddings are not finite; choose a smaller solver.learning_rate"
         if cosine <= COLLAPSED:
             return ""
         return (
             f"collapse: embeddings of different samples have a mean cosine of {cosine:.4f}, above {COLLAPSED}; "
-            "choose model.trunk.norm=batch, or tau_teacher < tau_student"
+            "choose model.norm=batch, or tau_teacher < tau_student"
         )

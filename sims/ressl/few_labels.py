@@ -67,7 +67,7 @@ def trained(run: History, rival: Rival) -> float:
     settings = replace(settings, init=str(run.folder) if rival.starts_there else None)
     accuracies = []
     for taken, stream in labelled_samples(own, own.task, data):
-        shown = viewed(replace(data, train=taken), own.task, rival.copies, stream)
+        shown = replace(data, train=viewed(taken, own.task, rival.copies, stream))
         accuracies.append(_accuracy(replace(settings, data=Loaded(shown))))
     return fmean(accuracies)
 
@@ -78,20 +78,20 @@ def _trunk(run: History) -> list[str]:
 
 
 def labelled_samples(settings: Settings, task: ReSSL, data: Dataset) -> Iterator[tuple[Split, Key]]:
-    """The samples of every draw of the linear probe."""
+    """The samples of every draw of the linear probe, with a key of their views."""
     stream, probes = key(settings.seed, "probe"), task.probes
     reference = data.train.take(probes.chosen(data.train.y.numpy(), stream))
     for draw, rows in enumerate(labelled(reference.y.numpy(), probes.labels, probes.draws, stream.fold("labels"))):
         yield reference.take(rows.reshape(-1)), stream.fold("views", draw)
 
 
-def viewed(data: Dataset, task: ReSSL, copies: int, stream: Key) -> Dataset:
-    """The data set with weak views in place of its training samples."""
+def viewed(split: Split, task: ReSSL, copies: int, stream: Key) -> Split:
+    """Weak views in place of samples, [copies * n]; without copies the samples themselves."""
     if not copies:
-        return data
-    x, y = data.train.x.repeat(copies, 1, 1, 1), data.train.y.repeat(copies)
+        return split
+    x, y = split.x.repeat(copies, *[1] * len(split.shape)), split.y.repeat(copies)
     u = stream.uniforms(len(x) * task.views.numbers, x.device).view(len(x), -1)
-    return replace(data, train=Split(task.views.weak(x, u), y))
+    return Split(task.views.weak(x, u), y)
 
 
 def _accuracy(settings: Settings) -> float:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 GROUPS = {
     "data": "auto digits mnist5k fashion libsvm least_squares logistic hierarchical npz folder foreign",
     "partitioner": "iid dirichlet shard pathological linear natural_id",
-    "model": "mlp cnn resnet fedavg_cnn fashion_cnn mnist_cnn linear projected",
+    "model": "mlp cnn resnet fedavg_cnn fashion_cnn mnist_cnn linear projected projected_resnet",
 }
 FILES = [f"{group}/{name}.yaml" for group, names in GROUPS.items() for name in names.split()]
 MISSING = "given-by-the-user"

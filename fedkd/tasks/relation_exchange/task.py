@@ -66,7 +66,7 @@ class RelationExchange(SelfSupervised):
                 f"RelationExchange: local.teacher={local.teacher!r}, but no network is received; choose "
                 "local.teacher = local"
             )
-        if local.mixing or "mixing" in local.schedules:
+        if local.mixes:
             raise ConfigurationError(
                 f"RelationExchange: local.mixing={local.mixing:g}, but no network is received; choose local.mixing = 0"
             )

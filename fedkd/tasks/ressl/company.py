@@ -32,7 +32,7 @@ class Company:
     """Room for clients.
 
     Args:
-        task: with which they are trained, until ``begin`` names another of the same kind.
+        task: with which they are trained, with schedules; ``begin`` names that of a round.
         teacher: a network to ask; its parameters are the teacher's of a company of one.
         anchors: samples whose embeddings are the keys [K, *shape]; empty where keys are the teachers' former answers.
         width: o, of an embedding.
@@ -41,6 +41,7 @@ class Company:
     Attributes:
         teachers: parameters, [p] of one client or [C, p].
         queue: of every client.
+        layout: of what each keeps.
     """
 
     def __init__(self, task: ReSSL, teacher: Teacher, anchors: Tensor, width: int, clients: int | None = None) -> None:
@@ -52,14 +53,14 @@ class Company:
         self.queue = Queue(rows, len(anchors) or task.queue_size, width, like)
         self.layout = Layout.of(task, len(like), self.queue.numbers)
         self._sums = Sums(*(like.new_zeros(rows, dtype=torch.float64) for _ in Sums._fields))
-        self._seen = like.new_zeros(rows, dtype=torch.float64)
+        self._seen, self._paired = (like.new_zeros(rows, dtype=torch.float64) for _ in range(2))
         self._stamp = like.new_zeros(())
 
     def begin(self, task: ReSSL, round_: int) -> None:
         """Clients are about to come, in this round and with its task."""
         self._task, self._round = task, round_
         self._stamp.fill_(round_)
-        for total in (*self._sums, self._seen):
+        for total in (*self._sums, self._seen, self._paired):
             total.zero_()
 
     def enter(self, client: int, pupil: Pupil) -> Tensor:
@@ -115,10 +116,15 @@ class Company:
             self.queue.push(z, counts, self._stamp)
         return outputs[:, : x.shape[1]]
 
-    def report(self, client: int) -> tuple[float, ...]:
-        """The means over a client's steps: loss, cosine, entropy; and the age of its keys in rounds."""
-        seen = max(self._seen[client].item(), 1.0)
-        return (*(total[client].item() / seen for total in self._sums), self.queue.age(client, self._round))
+    def reports(self) -> list[tuple[float, ...]]:
+        """Of every client the means over its samples: loss, cosine, entropy; and the age of its keys in rounds.
+
+        The cosine is that of samples in batches of two or more; 0 where there were none.
+        """
+        ages = self._round - self.queue.stamps.double().mean(1)
+        sums, counts = self._sums, (self._seen, self._paired, self._seen)
+        means = [total / count.clamp_min(1) for total, count in zip(sums, counts, strict=True)]
+        return [tuple(row) for row in torch.stack([*means, ages], 1).tolist()]
 
     def _follow(self, student: Tensor) -> None:
         """Teacher <- momentum teacher + (1 - momentum) student; both lie alike."""
@@ -134,7 +140,9 @@ class Company:
         shares = (torch.ones_like(there) if counts is None else there < counts[:, None]).to(outputs.dtype)
         for total, part in zip(self._sums, aim.sums(outputs, shares), strict=True):
             total[:clients].add_(part)
-        self._seen[:clients].add_(shares.sum(-1))
+        seen = shares.sum(-1)
+        self._seen[:clients].add_(seen)
+        self._paired[:clients].add_(seen * (seen > 1))
 
 
 def _mixed(received: Tensor, local: Tensor, weight: float) -> Tensor:

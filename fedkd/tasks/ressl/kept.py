@@ -41,7 +41,7 @@ class Layout:
         """For a network of so many parameters, and a queue of so many numbers."""
         return Layout(
             teacher=parameters if task.teacher == "local" else 0,
-            student=parameters if task.mixing or "mixing" in task.schedules else 0,
+            student=parameters if task.mixes else 0,
             queue=queue if task.queue == "keep" else 0,
         )
 

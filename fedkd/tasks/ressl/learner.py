@@ -10,7 +10,8 @@ from fedkd.probes import Features, features
 from fedkd.tasks.learner import Networked
 from fedkd.tasks.ressl.backward import Relational
 from fedkd.tasks.ressl.company import Company
-from fedkd.tasks.ressl.teacher import Teacher, carry_teacher, drop_teacher
+from fedkd.tasks.ressl.task import LARGEST
+from fedkd.tasks.ressl.teacher import NAMES, Teacher, carry_teacher, drop_teacher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +32,11 @@ class RelationalLearner(Networked):
     """A network whose outputs are embeddings, with its task.
 
     Args:
-        module: the student; where the teacher is averaged, it is given the teacher's tensors as further buffers.
+        module: the student; it is changed: where the teacher is averaged, its tensors become further buffers.
         task: with schedules.
-        reference: labelled samples by which the encoder is judged.
+        reference: labelled samples by which the encoder is judged, those that the probes take.
         public: samples of which the teachers' embeddings are the keys, where the task says so [K, *shape].
-        key: of the evaluation.
+        key: of the evaluation; of training it is each client's.
 
     Attributes:
         teacher: the network that is asked.
@@ -48,10 +49,14 @@ class RelationalLearner(Networked):
     task: ReSSL
 
     def __init__(self, module: nn.Module, task: ReSSL, reference: Split, public: Tensor, key: Key) -> None:
-        self._reference, self._public, self._key = reference, public, key
+        self._reference, self._key = reference, key
+        self._anchors = public if task.queue == "anchors" else public[:0]
         self._scheduled, self.task, self._round = task, task.at(0), 0
-        if task.queue == "anchors" and not len(public):
-            raise ConfigurationError("ReSSL: queue='anchors', but there are 0 public samples; choose data.public >= 1")
+        if task.queue == "anchors" and not 2 <= len(public) <= LARGEST:
+            raise ConfigurationError(
+                f"ReSSL: queue='anchors', but there are {len(public)} public samples, not 2 to {LARGEST}; "
+                "choose data.public >= 2"
+            )
         plain = copy.deepcopy(module)
         if task.teacher == "average":
             carry_teacher(module)
@@ -69,7 +74,9 @@ class RelationalLearner(Networked):
         """Copy everything."""
         module, reference = copy.deepcopy(self.module).to(device), self._reference.on(device)
         drop_teacher(module)
-        return RelationalLearner(module, self._scheduled, reference, self._public.to(device), self._key)
+        other = RelationalLearner(module, self._scheduled, reference, self._anchors.to(device), self._key)
+        other.load(self.vector.to(device))
+        return other
 
     def begin(self, round_: int) -> None:
         """Take the round's task."""
@@ -77,8 +84,8 @@ class RelationalLearner(Networked):
 
     def company(self, clients: int | None = None) -> Company:
         """Room for so many clients; None for one alone."""
-        anchors = self._public if self.task.queue == "anchors" else self._public[:0]
-        return Company(self.task, self.teacher, anchors, self.width(self._reference.x), clients)
+        one = self._reference.x.new_zeros(1, *self._reference.shape)
+        return Company(self._scheduled, self.teacher, self._anchors, self.width(one), clients)
 
     def gather(self, company: Company) -> None:
         """A company is for the clients of this round."""
@@ -118,7 +125,7 @@ class RelationalLearner(Networked):
 
     def report(self, outputs: Sequence[Tensor], seen: Batch) -> tuple[float, ...]:
         """The means over all steps of the client that was trained last."""
-        return self.alone.report(0)
+        return self.alone.reports()[0]
 
     def features(self, vector: Tensor, split: Split) -> Features:
         """What all layers but the last of a model [d] make of samples."""
@@ -127,6 +134,11 @@ class RelationalLearner(Networked):
 
     def evaluate(self, vector: Tensor, split: Split) -> dict[str, float]:
         """The probes' accuracies."""
-        rows = self.task.probes.chosen(self._reference.y.cpu().numpy(), self._key)
-        reference = self.features(vector, self._reference.take(rows))
+        reference = self.features(vector, self._reference)
         return self.task.probes.measure(reference, self.features(vector, split), self._key)
+
+    def completed(self, anew: Sequence[str]) -> None:
+        """An averaged teacher begins as the student does."""
+        if any(name.startswith(NAMES) for name in anew):
+            parameters = self.flat.buffer.shape[-1]
+            self.carried.buffer[:parameters] = self.flat.read()

@@ -87,10 +87,6 @@ class Queue:
         self.stamps[:clients].scatter_(1, places, stamps)
         self.next[:clients].add_(samples if counts is None else counts).remainder_(size)
 
-    def age(self, client: int, round_: float) -> float:
-        """Rounds since a client's keys were made, the mean."""
-        return round_ - self.stamps[client].double().mean().item()
-
 
 def _wide(places: Tensor, keys: Tensor) -> Tensor:
     return places.unsqueeze(-1).expand_as(keys)

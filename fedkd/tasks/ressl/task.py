@@ -38,7 +38,7 @@ class ReSSL(SelfSupervised):
         tau_student: tau_s, > 0.
         tau_teacher: tau_t, > 0; the published algorithm needs tau_t < tau_s, which sharpens the target.
         momentum: Of the teacher's moving average, in [0, 1]; 0 makes it the student of the moment.
-        queue_size: K, keys that a client keeps, in [1, 2^20]; with ``queue="anchors"`` there are as many as there are
+        queue_size: K, keys that a client keeps, in [2, 2^20]; with ``queue="anchors"`` there are as many as there are
             public samples.
         teacher: "local": stays with its client; "from_global": begins every round at the received model; "average":
             travels beside the student, through the same links, and the server averages it.
@@ -68,13 +68,19 @@ class ReSSL(SelfSupervised):
         require_positive("ReSSL", "tau_student", self.tau_student)
         require_positive("ReSSL", "tau_teacher", self.tau_teacher)
         require_fraction("ReSSL", "momentum", self.momentum)
-        require_within("ReSSL", "queue_size", self.queue_size, 1, LARGEST)
+        require_within("ReSSL", "queue_size", self.queue_size, 2, LARGEST)
         require_choice("ReSSL", "teacher", self.teacher, get_args(Origin))
         require_choice("ReSSL", "queue", self.queue, get_args(Keys))
+        require_choice("ReSSL", "on_collapse", self.on_collapse, get_args(OnCollapse))
         require_not_negative("ReSSL", "mixing", self.mixing)
         require_scheduled("ReSSL", self.schedules, SCHEDULED)
         # Bounds are intervals: where the first value and the last keep them, all between do.
         require_first(self)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether clients mix in any round, and so keep where they ended."""
+        return bool(self.mixing) or "mixing" in self.schedules
 
     def at(self, round_: int) -> Self:
         """The task of a round, without schedules."""

@@ -99,7 +99,7 @@ def pinned_threads(threads: int) -> Iterator[None]:
 def predict(network: torch.nn.Module, x: Tensor) -> Tensor:
     """Logits [n, classes] of samples x [n, *shape], in evaluation mode and without gradient."""
     with torch.no_grad(), evaluating(network):
-        return torch.cat([network(chunk) for chunk in torch.split(x, CHUNK)])
+        return torch.cat([network(chunk) for chunk in torch.tensor_split(x, max(-(-len(x) // CHUNK), 1))])
 
 
 def measured_accuracy(network: torch.nn.Module, test: Split, at_most: int) -> dict[str, float]:

@@ -75,7 +75,7 @@ class Team:
             return 1
         if self.size is None or (self.terms.clients == "auto" and width > self._width):
             self._bench, self._width = None, width
-            vector = learner.dim * learner.dtype.itemsize
+            vector = (learner.dim + learner.keeps) * learner.dtype.itemsize
             self.size = capacity(learner.device, MOST, vector, lambda count: self._try(learner, members[:count]))
         return self.size
 
@@ -89,7 +89,8 @@ class Team:
         vectors = _trained(bench, learner, cohort, received)
         if bench.company is None:
             return vectors, cohort.reports()
-        return vectors, [Report(bench.company.report(place), kept=bench.left(place)) for place in range(len(members))]
+        numbers = bench.company.reports()
+        return vectors, [Report(numbers[place], kept=bench.left(place)) for place in range(len(members))]
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -30,7 +30,7 @@ SETTINGS = {
     "batched": ("trainer=batched", "trainer: Batched trains one architecture, .*; choose trainer=serial"),
     "model": ("model=mlp", "model: Mlp, but clients have task.students; choose model=none"),
     "gradient": ("solver=gradient", "solver: Gradient leaves a network where it is, .*; choose solver=sgd"),
-    "batch": ("trainer.batch_size=33", r"batch_size=33 is outside \[1, 32\].* <= task.local.queue_size"),
+    "batch": ("trainer.batch_size=33", r"batch_size=33 is outside \[2, 32\].* <= task.local.queue_size"),
     "public": ("data.public=19", "anchors=20 exceeds the 19 public samples; choose anchors <= 19 or data.public >= 20"),
 }
 CHANGES = {

@@ -59,7 +59,7 @@ def test_a_run_that_is_told_to_stops_with_its_checkpoint(tmp_path: Path) -> None
     outcome = run(tmp_path, [*COLLAPSING, "task.on_collapse=stop"])
     assert (outcome.reason, outcome.rounds) == ("failed", 2)
     assert outcome.message.startswith("round 2: collapse: embeddings of different samples")
-    assert outcome.message.endswith("or go on with task.on_collapse=warn")
+    assert outcome.message.endswith("changed=[task.on_collapse] task.on_collapse=warn")
     assert kept(tmp_path).server.round == 2
     assert resume(tmp_path, 3, "changed=[task.on_collapse]", "task.on_collapse=warn").reason == "finished"
 

@@ -114,7 +114,7 @@ def test_anchors_are_the_teachers_embeddings_of_public_samples() -> None:
 
 
 def test_anchors_need_public_samples() -> None:
-    with pytest.raises(ConfigurationError, match="there are 0 public samples; choose data.public"):
+    with pytest.raises(ConfigurationError, match="there are 0 public samples, not 2 to .*; choose data.public >= 2"):
         learner_of(replace(TASK, queue="anchors"))
 
 

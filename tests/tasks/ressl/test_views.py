@@ -131,6 +131,8 @@ def test_a_blur_by_hand() -> None:
     torch.testing.assert_close(found[2:5, 3:6], kernel[:, None] * kernel)
     assert found[0].abs().max() == 0
     assert found.sum().item() == pytest.approx(1)
+    # Beyond the edge lies the edge's pixel: an even image stays even up to its border.
+    torch.testing.assert_close(views.contrastive(torch.full_like(x, 2.0), numbers(views, 1)), torch.full_like(x, 2.0))
 
 
 @pytest.mark.parametrize("teacher", ["weak", "contrastive"])
