@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedkd.algorithms import Adam, Momentum, Sgd, Yogi
+from fedkd.algorithms import Adam, Carrying, Momentum, Sgd, Yogi
 from fedkd.errors import ConfigurationError
 
 MEANS = np.random.default_rng(0).standard_normal((12, 5))
@@ -39,6 +39,14 @@ def test_adaptive_methods_follow_their_second_moment(kind):
         v = 0.99 * v + 0.01 * g**2 if kind is Adam else v - 0.01 * g**2 * np.sign(v - g**2)
         expected.append(0.05 * m / (np.sqrt(v) + 1e-3))
     np.testing.assert_allclose(steps(kind(0.05, 0.9, 0.99, 1e-3)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rule", [Sgd(0.3), Momentum(0.1, 0.9), Adam(0.05, 0.9, 0.99, 1e-3)])
+def test_what_is_carried_becomes_the_clients_mean_whatever_the_rule(rule):
+    """W - G is the mean of the clients' values, since their updates are w - local."""
+    taken, expected = steps(Carrying(rule, 2)), steps(rule)
+    np.testing.assert_array_equal(taken[:, :3], expected[:, :3])
+    np.testing.assert_array_equal(taken[:, 3:], MEANS[:, 3:])
 
 
 @pytest.mark.parametrize(

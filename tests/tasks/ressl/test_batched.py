@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from fedkd.keys import key
+from fedkd.models import Cnn, Projected
+from fedkd.tasks import Schedule
 from fedkd.tasks.ressl.learner import RelationalLearner
 from fedkd.tasks.ressl.task import ReSSL
 from fedkd.trainers import Adam, Batched, Pupil, Serial, Sgd, Solver, Update
 from fedkd.trainers.batched import team
-from tests.tasks.ressl.toys import TASK, VIEWS, learner_of, samples
+from tests.tasks.ressl.toys import SHAPE, TASK, VIEWS, learner_of, samples
 from tests.trainers.tape import tape
 
 SIZES = (23, 9, 14, 4, 1)
@@ -28,6 +30,7 @@ TASKS: dict[str, ReSSL] = {
     "average, mixing": replace(TASK, teacher="average", mixing=0.5),
     "anchors": replace(TASK, queue="anchors"),
     "three views": replace(TASK, views=replace(VIEWS, crops=3)),
+    "mixing later": replace(TASK, mixing=0.5, schedules={"mixing": Schedule("linear", 0.0, 2)}),
 }
 
 
@@ -59,6 +62,23 @@ def test_equal_to_the_serial_trainer(name: str, solver: str, tracks: bool) -> No
         assert other.numbers == pytest.approx(one.numbers, rel=1e-6, abs=1e-9)
         torch.testing.assert_close(other.kept, one.kept, rtol=1e-7, atol=1e-9)
         assert (one.kept is None) is (name == "from global, reset")
+
+
+@pytest.mark.parametrize("kind", ["grouped", "unfold"])
+def test_convolutions_and_clients_of_one_sample(kind: str) -> None:
+    """A network as models build it: biases of norms are 0, so a single sample's outputs are too, exactly."""
+    model = Projected(Cnn(channels=(4,), hidden=8, groups=1, norm="batch"), hidden=6, output=4, norm="batch")
+
+    def learner() -> RelationalLearner:
+        module = model.build(SHAPE, 2, key(0, "model")).double()
+        everything = samples().split
+        return RelationalLearner(module, TASK, everything, everything.x[:0], key(0, "probe"))
+
+    batched = Batched(2, 6, 0, clients=3, convolutions=kind, graph=False, precision="float32")
+    expected = rounds(learner(), Serial(2, 6, 0, "auto"), SOLVERS["momentum"])
+    for one, other in zip(expected, rounds(learner(), batched, SOLVERS["momentum"]), strict=True):
+        torch.testing.assert_close(other.vector, one.vector, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(other.kept, one.kept, rtol=1e-7, atol=1e-9)
 
 
 def test_how_many_clients_at_once_is_found_by_trial() -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from fedkd.keys import key
 from fedkd.records import read_reports
 from fedkd.tasks.ressl.relations import Aim, normalised, relations
+from fedkd.trainers import Pupil, Serial, Sgd
 from tests.e2e.runs import RESSL, kept, resume, run
-from tests.tasks.ressl.toys import TASK
+from tests.tasks.ressl.toys import TASK, learner_of
+from tests.tasks.ressl.toys import samples as client_samples
 
 COLLAPSING = (*RESSL, "model.trunk.norm=none", "model.norm=none", "solver.learning_rate=0.1", "rounds=3")
 """Without BatchNorm, on a network whose outputs hardly depend on the sample."""
@@ -67,3 +70,18 @@ def test_a_run_that_is_told_to_stops_with_its_checkpoint(tmp_path: Path) -> None
 def test_a_run_with_batch_norm_says_nothing(tmp_path: Path) -> None:
     run(tmp_path, RESSL)
     assert [report.alarm for report in read_reports(tmp_path)] == ["", ""]
+
+
+@pytest.mark.parametrize("samples", [13, 7, 2, 1])
+def test_single_samples_do_not_hide_it(samples: int) -> None:
+    """Of a constant network; a last batch of one sample has no pairs."""
+    learner = learner_of(TASK)
+    x = torch.zeros_like(learner.vector)
+    x[-4:] = 1
+    pupil = Pupil(x, client_samples(samples), key(0, "train", 0, 1))
+    [update] = Serial(1, 6, 0, "auto").train(learner, Sgd(1e-12, 0.0, 0.0, 0.0), [pupil])
+    assert update.numbers[1] == pytest.approx(1.0 if samples > 1 else 0.0)
+
+
+def test_what_diverges_is_no_collapse() -> None:
+    assert TASK.alarm({"cosine": math.nan}).startswith("divergence: embeddings are not finite; choose a smaller")

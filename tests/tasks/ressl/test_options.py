@@ -9,6 +9,7 @@ import torch
 
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
+from fedkd.tasks import Schedule
 from fedkd.tasks.ressl.learner import RelationalLearner
 from fedkd.trainers import Pupil, Serial, Sgd, Update
 from fedkd.vectors import flatten
@@ -104,6 +105,29 @@ def test_mixing_begins_between_the_received_model_and_the_own() -> None:
     learner.begin(1)
     [update] = Serial(1, BATCH, 1, "auto").train(learner, descent, [pupil])
     torch.testing.assert_close(update.vector, 0.25 * (received - local))
+
+
+def test_mixing_may_begin_later() -> None:
+    """What it needs is kept from the first round on."""
+    later = replace(TASK, mixing=0.5, schedules={"mixing": Schedule("constant", 0.0, 1)})
+    learner, never = learner_of(later), learner_of(TASK)
+    first, plain = trained(learner, learner.vector), trained(never, never.vector)
+    assert torch.equal(first.vector, plain.vector)
+    received = learner.vector * 0.9
+    assert learner.keeps == 2 * PARAMETERS + QUEUE
+    assert not torch.equal(
+        trained(learner, received, first.kept, 1).vector, trained(never, received, plain.kept, 1).vector
+    )
+
+
+def test_a_first_model_from_elsewhere_brings_its_teacher_or_is_its_teacher() -> None:
+    learner = learner_of(replace(TASK, teacher="average"))
+    x = learner.vector
+    learner.load(torch.cat([x[:PARAMETERS] * 2, x[PARAMETERS:]]))
+    learner.completed(["2.weight"])
+    assert torch.equal(learner.vector[PARAMETERS:], x[PARAMETERS:])
+    learner.completed(["teacher:1:weight"])
+    assert torch.equal(learner.vector[PARAMETERS:], x[:PARAMETERS] * 2)
 
 
 def test_anchors_are_the_teachers_embeddings_of_public_samples() -> None:
