@@ -27,7 +27,7 @@ from sims.trials import Loaded
 
 SUPERVISED = (
     *("task=supervised", "algorithm=sgd", "uplink=identity", "downlink=identity", "executor=local", "store=memory"),
-    *("clients=1", "rounds=1", "partitioner=iid", "model=cnn", "trainer.batch_size=32", "solver.momentum=0.9"),
+    *("clients=1", "rounds=1", "partitioner=iid", "trainer.batch_size=32", "solver.momentum=0.9"),
 )
 
 
@@ -49,7 +49,7 @@ class Rival:
 RIVALS = {
     "trained on the labels alone": Rival(0, 100, starts_there=False),
     "trained on weak views of them": Rival(50, 4, starts_there=False),
-    "fine-tuned from the encoder": Rival(50, 1, starts_there=True),
+    "fine-tuned from the encoder": Rival(0, 100, starts_there=True),
 }
 
 
@@ -74,7 +74,9 @@ def trained(run: History, rival: Rival) -> float:
 
 def _trunk(run: History) -> list[str]:
     values: Mapping[str, Any] = run.manifest["configuration"]["model"]["trunk"]
-    return [f"model.{name}={value}".replace(" ", "") for name, value in values.items() if name != "_target_"]
+    name = str(values["_target_"]).rpartition(".")[2].lower()
+    fields = [f"model.{field}={value}".replace(" ", "") for field, value in values.items() if field != "_target_"]
+    return [f"model={name}", *fields]
 
 
 def labelled_samples(settings: Settings, task: ReSSL, data: Dataset) -> Iterator[tuple[Split, Key]]:

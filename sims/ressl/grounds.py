@@ -16,39 +16,51 @@ Overrides = tuple[str, ...]
 COMMON = (
     *("task=ressl", "data.public=0", "executor=local", "recorder=quiet", "store=memory", "checkpoint_every=0"),
     *("algorithm=sgd", "uplink=identity", "downlink=identity"),
-    *("solver.learning_rate=0.05", "solver.momentum=0.9", "task.queue_size=1024", "task.probes.episodes=100"),
+    *("task.queue_size=1024", "task.probes.episodes=100"),
 )
 DIGITS = (
     *("data=digits", "model.hidden=128", "model.trunk.hidden=128", "model.norm=batch"),
     # A mirrored digit is another one.
     *("task.views.flip=0", "task.views.weak_flip=0", "task.views.weak_scale=[0.5,1.0]"),
 )
+SGD = ("solver=sgd", "solver.learning_rate=0.05", "solver.momentum=0.9")
+ADAM = ("solver=adam", "solver.learning_rate=0.004")
+"""Its steps are bounded: on a last batch of two samples BatchNorm makes gradients of any size, and SGD may diverge."""
+SHORT = ("trainer.epochs=100", "trainer.batch_size=32", "trainer.batches=10", *ADAM)
+"""Ten steps of every client a round, however few samples it has."""
+SKEWED = (*("clients=10", "partitioner=dirichlet", "partitioner.alpha=0.1", "rounds=60", "evaluate_every=20", *SHORT),)
+"""As many steps of each client as ``CENTRAL``."""
+EQUAL = ("rounds=27", "trainer.epochs=1", "trainer.batches=0", "evaluate_every=9", *SGD)
+"""As many samples in all as ``CENTRAL``, in batches that small clients can fill."""
 CENTRAL = (
     *("clients=1", "partitioner=iid", "rounds=30", "evaluate_every=10"),
     *("trainer.epochs=4", "trainer.batch_size=64", "trainer.batches=20"),
 )
 """600 steps of 64 samples."""
-SKEWED = (
-    *("clients=10", "partitioner=dirichlet", "partitioner.alpha=0.1", "evaluate_every=10"),
-    *("rounds=30", "trainer.epochs=100", "trainer.batch_size=64", "trainer.batches=20"),
-)
-"""20 steps of every client a round, however few samples it has."""
-EQUAL = ("rounds=27", "trainer.epochs=1", "trainer.batch_size=32", "trainer.batches=0", "evaluate_every=9")
-"""As many samples in all as ``CENTRAL``, in batches that small clients can fill."""
-MANY = (
-    *("clients=20", "partitioner=dirichlet", "partitioner.alpha=0.1", "evaluate_every=5"),
-    *("rounds=15", "trainer.epochs=100", "trainer.batch_size=64", "trainer.batches=10"),
-)
+MANY = (*("clients=20", "partitioner=dirichlet", "partitioner.alpha=0.1", "rounds=30", "evaluate_every=10", *SHORT),)
 FASHION = (
     *("data=fashion", "data.samples=10000", "data.test=2000", "model.hidden=128", "model.trunk.hidden=128"),
-    *("model.norm=batch", "task.views.weak_scale=[0.2,1.0]", "task.probes.at_most=10000"),
+    *("model.norm=batch", "task.probes.at_most=10000", "task.views.scale=[0.5,1.0]", "task.views.weak_scale=[0.5,1.0]"),
+    *("task.views.jitter=1", "task.views.brightness=1", "task.views.contrast=0.8"),
 )
+RESNET = (
+    *("data=fashion", "data.samples=10000", "data.test=2000", "model=projected_resnet", "task.probes.at_most=10000"),
+    *("solver=sgd", "solver.learning_rate=0.1", "solver.momentum=0.9"),
+)
+ALIKE = (
+    *("clients=20", "partitioner=iid", "participation=fixed", "participation.size=4", "rounds=100"),
+    *("evaluate_every=20", "trainer.epochs=4", "trainer.batch_size=64", "trainer.batches=24"),
+)
+"""2,400 steps one after another; three passes of four clients a round."""
 TINY = (
     *("clients=3", "partitioner=dirichlet", "partitioner.min_partition_size=2", "data.samples=200", "data.test=60"),
     *("rounds=2", "evaluate_every=1", "trainer.epochs=1", "trainer.batches=2"),
-    *("model.hidden=8", "model.trunk.channels=[4]", "model.trunk.hidden=8", "task.queue_size=64"),
+    *("model.hidden=8", "task.queue_size=64"),
     *("task.probes.episodes=5", "task.probes.draws=2", "task.probes.labels=2", "task.probes.neighbours=5"),
 )
+
+TINY_CNN = ("model.trunk.channels=[4]", "model.trunk.hidden=8")
+TINY_RESNET = ("model.trunk.width=4", "participation.size=2")
 
 
 def norms(trunk: str, projector: str) -> Overrides:
@@ -70,10 +82,10 @@ ABLATIONS: dict[str, Overrides] = {
     "GroupNorm": norms("group", "none"),
     "no normalisation": norms("none", "none"),
 }
-ANCHORS = ("task.queue=anchors", "data.public=200")
-BEST = ANCHORS
+BEST = ("task.queue=anchors", "data.public=200")
+IDENTITY = "shared anchors"
 FEDERATED: dict[str, Overrides] = {
-    "shared anchors": BEST,
+    IDENTITY: BEST,
     "anchors, teacher averaged": (*BEST, "task.teacher=average"),
     "anchors, teacher from the model": (*BEST, "task.teacher=from_global"),
     "anchors, mixing": (*BEST, "task.mixing=0.1"),
@@ -85,10 +97,11 @@ FEDERATED: dict[str, Overrides] = {
     "anchors, as many samples": (*BEST, *EQUAL),
 }
 LINKS: dict[str, Overrides] = {
-    "identity links": (),
     "MCM, r = 1": ("algorithm=mcm", "uplink=dither", "downlink=dither"),
 }
-ENCODERS: dict[str, Overrides] = {"queue kept": (), "shared anchors": ("task.queue=anchors", "data.public=500")}
+WHOLE: dict[str, Overrides] = {PUBLISHED: SGD, "Adam": ADAM}
+ENCODERS: dict[str, Overrides] = {IDENTITY: ("task.queue=anchors", "data.public=500")}
+DEEPER: dict[str, Overrides] = {"own queues": ()}
 
 
 @dataclass(frozen=True)
@@ -107,5 +120,6 @@ class Ground:
 
     def runs(self, folder: str, shared: Overrides, changes: Overrides) -> tuple[History, ...]:
         """A run a seed, made now where it is missing; what is later among overrides holds."""
-        given = (*COMMON, *shared, *changes, *(TINY if self.tiny else ()))
+        network = TINY_RESNET if "model=projected_resnet" in shared else TINY_CNN
+        given = (*COMMON, *shared, *changes, *((*TINY, *network) if self.tiny else ()))
         return tuple(self.study.run(f"{folder}-{seed}", compose([*given, f"seed={seed}"])) for seed in self.seeds)

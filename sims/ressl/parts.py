@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sims.plots import Panel, Table, spread
 from sims.ressl.few_labels import RIVALS, trained
 from sims.ressl.grounds import (
     ABLATIONS,
+    ALIKE,
     BEST,
     CENTRAL,
+    DEEPER,
     DIGITS,
     ENCODERS,
     FASHION,
     FEDERATED,
+    IDENTITY,
     LINKS,
     MANY,
-    PUBLISHED,
+    RESNET,
+    SGD,
     SKEWED,
+    WHOLE,
     Ground,
 )
 from sims.ressl.rows import FIVE, ONE, PROBE, Row, floors, rows
@@ -48,20 +53,24 @@ Part = Callable[[Ground], Found]
 
 def ablations(ground: Ground) -> Found:
     """One client: the published choices, one after another given up."""
-    found = list(rows(ground, "ablations", (*DIGITS, *CENTRAL), ABLATIONS))
+    found = list(rows(ground, "ablations", (*DIGITS, *CENTRAL, *SGD), ABLATIONS))
     return _compared("ablations", "digits, one client, 600 steps", found)
 
 
 def federated(ground: Ground) -> Found:
     """One client that has everything, and ten that have few classes each."""
-    [whole] = rows(ground, "ablations", (*DIGITS, *CENTRAL), {PUBLISHED: ABLATIONS[PUBLISHED]})
-    found = rows(ground, "federated", (*DIGITS, *SKEWED), FEDERATED)
-    return _compared("federated", "digits, ten clients, Dirichlet .1", [Row("one client", whole.runs), *found])
+    whole = [
+        replace(row, name=f"one client, {row.name}") for row in rows(ground, "ablations", (*DIGITS, *CENTRAL), WHOLE)
+    ]
+    skewed = list(rows(ground, "federated", (*DIGITS, *SKEWED), FEDERATED))
+    compared = _compared("federated", "digits, ten clients, Dirichlet .1", [*whole, *skewed])
+    return _with_labels(compared, skewed[0])
 
 
 def links(ground: Ground) -> Found:
     """The federated setting through compressed links."""
-    found = list(rows(ground, "links", (*DIGITS, *SKEWED, *BEST), LINKS))
+    [whole] = rows(ground, "federated", (*DIGITS, *SKEWED), {IDENTITY: FEDERATED[IDENTITY]})
+    found = [replace(whole, name="identity"), *rows(ground, "links", (*DIGITS, *SKEWED, *BEST), LINKS)]
     curves = [row.curve(ONE, look, "bytes") for look, row in enumerate(found)]
     panel = Panel("links", "MB up + down", "1 shot, %", curves, log_x=True)
     return Found("links", [_bytes(found)], [panel], {"rows": [row.numbers() for row in found]})
@@ -70,13 +79,22 @@ def links(ground: Ground) -> Found:
 def fashion(ground: Ground) -> Found:
     """A linear probe with few labels, and the same network trained on the same labels."""
     found = list(rows(ground, "fashion", (*FASHION, *MANY), ENCODERS))
-    compared = _compared("fashion", "Fashion-MNIST, 20 clients, Dirichlet .1", found)
-    learned = {name: [trained(run, rival) for run in found[0].runs] for name, rival in RIVALS.items()}
-    tables = [*compared.tables, _labels(found[0], learned)]
-    return Found("fashion", tables, compared.panels, {**compared.numbers, "labels": learned})
+    return _with_labels(_compared("fashion", "Fashion-MNIST, 20 clients, Dirichlet .1", found), found[0])
 
 
-PARTS: dict[str, Part] = {"ablations": ablations, "federated": federated, "links": links, "fashion": fashion}
+def resnet(ground: Ground) -> Found:
+    """The same with clients that are alike, and a trunk that takes averages over places."""
+    found = list(rows(ground, "resnet", (*RESNET, *ALIKE), DEEPER))
+    return _with_labels(_compared("resnet", "Fashion-MNIST, 20 clients alike, ResNet", found), found[0])
+
+
+PARTS: dict[str, Part] = {
+    "ablations": ablations,
+    "federated": federated,
+    "links": links,
+    "fashion": fashion,
+    "resnet": resnet,
+}
 
 
 def _compared(part: str, title: str, found: Sequence[Row]) -> Found:
@@ -119,6 +137,13 @@ def _bytes(found: Sequence[Row]) -> Table:
     return Table("links: digits, ten clients, Dirichlet .1", headings, lines)
 
 
+def _with_labels(found: Found, encoder: Row) -> Found:
+    """A part, and what is learned by gradients from the labels of its encoder's linear probe."""
+    learned = {name: [trained(run, rival) for run in encoder.runs] for name, rival in RIVALS.items()}
+    tables = [*found.tables, _labels(encoder, learned)]
+    return replace(found, tables=tables, numbers={**found.numbers, "labels": learned})
+
+
 def _labels(encoder: Row, learned: Mapping[str, Sequence[float]]) -> Table:
     """The probe's accuracy over that of networks that were given the same labels."""
     probe = encoder.accuracies(PROBE)
@@ -126,4 +151,5 @@ def _labels(encoder: Row, learned: Mapping[str, Sequence[float]]) -> Table:
     for name, values in learned.items():
         margins = [one - other for one, other in zip(probe, values, strict=True)]
         lines.append([name, spread(values, ".1f", 100), spread(margins, "+.1f", 100)])
-    return Table("10 labels a class", ["", "accuracy, %", "the probe is above by, points"], lines)
+    headings = ["the labels of the probe alone", "accuracy, %", "the probe is above by, points"]
+    return Table(f"{encoder.name}: few labels", headings, lines)

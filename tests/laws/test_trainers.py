@@ -29,7 +29,9 @@ from fedkd.tasks.losses import (
 from fedkd.trainers import Adam, Batched, Gradient, Pupil, Serial, Sgd, Solver, Update
 
 MODELS = {
-    path.stem: path for path in sorted(Path("configs/model").glob("*.yaml")) if path.stem not in ("none", "projected")
+    path.stem: path
+    for path in sorted(Path("configs/model").glob("*.yaml"))
+    if path.stem not in ("none", "projected", "projected_resnet")
 }
 """Those that classify."""
 CONVOLUTIONAL = ("cnn", "fedavg_cnn", "resnet")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sims import options
-from sims.figures import ats, federated_baselines, mcm_bits, mcm_convex, mcm_deep, predictions, virtual_time
+from sims.figures import ats, federated_baselines, mcm_bits, mcm_convex, mcm_deep, predictions, ressl, virtual_time
 
 ROOT = Path(__file__).parents[2]
-OTHERS = ("federated-baselines", "learned-predictions", "virtual-time")
+OTHERS = ("federated-baselines", "learned-predictions", "self-supervised", "virtual-time")
 PAGES = [*sorted((ROOT / "docs" / "reproducing").glob("*.md")), *(ROOT / "docs" / f"{name}.md" for name in OTHERS)]
 READERS: dict[str, Callable[[Sequence[str]], object]] = {
     "ats": lambda arguments: options.read(ats.Asked, arguments, ats.QUICK),
@@ -22,6 +22,7 @@ READERS: dict[str, Callable[[Sequence[str]], object]] = {
     "mcm_convex": lambda arguments: options.read(mcm_convex.Asked, arguments, mcm_convex.QUICK),
     "mcm_deep": mcm_deep.request,
     "predictions": lambda arguments: options.read(predictions.Asked, arguments, predictions.QUICK),
+    "ressl": lambda arguments: options.read(ressl.Asked, arguments, ressl.QUICK),
     "virtual_time": lambda arguments: options.read(virtual_time.Asked, arguments, virtual_time.QUICK),
 }
 """Their tests run each of them at a tiny size."""

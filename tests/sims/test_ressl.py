@@ -28,16 +28,18 @@ from sims.ressl.rows import word
 pytestmark = pytest.mark.xdist_group("ressl")
 
 SETTINGS = {
-    "ablations": ((*grounds.DIGITS, *grounds.CENTRAL), grounds.ABLATIONS),
+    "ablations": ((*grounds.DIGITS, *grounds.CENTRAL, *grounds.SGD), grounds.ABLATIONS),
+    "one client": ((*grounds.DIGITS, *grounds.CENTRAL), grounds.WHOLE),
     "federated": ((*grounds.DIGITS, *grounds.SKEWED), grounds.FEDERATED),
     "links": ((*grounds.DIGITS, *grounds.SKEWED, *grounds.BEST), grounds.LINKS),
     "fashion": ((*grounds.FASHION, *grounds.MANY), grounds.ENCODERS),
+    "resnet": ((*grounds.RESNET, *grounds.ALIKE), grounds.DEEPER),
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All parts, of the longer ones two settings each."""
+    """All parts; of the longer ones two settings."""
     found = tmp_path_factory.mktemp("ressl")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "ABLATIONS", _first_two(grounds.ABLATIONS))
@@ -66,11 +68,10 @@ def test_every_setting_is_a_configuration_that_checks_and_differs_from_the_other
 
 def test_numbers_and_bytes_are_those_of_the_runs(folder: Path) -> None:
     rows = json.loads((folder / "ressl.json").read_text())["links"]["rows"]
-    assert [row["name"] for row in rows] == list(grounds.LINKS)
-    for row in rows:
-        run = History.read(folder / "links" / f"{word(row['name'])}-0")
-        last = run.reports[-1]
-        assert {name: [value] for name, value in last.metrics.items()}.items() <= row.items()
+    folders = [f"federated/{word(grounds.IDENTITY)}", *(f"links/{word(name)}" for name in grounds.LINKS)]
+    for row, name in zip(rows, folders, strict=True):
+        run = History.read(folder / f"{name}-0")
+        assert {metric: [value] for metric, value in run.reports[-1].metrics.items()}.items() <= row.items()
         assert row["megabytes_up"] == [sum(report.bytes_up for report in run.reports) / 1e6]
         assert row["alarms"] == [sum(report.alarm != "" for report in run.reports)]
     assert rows[1]["megabytes_up"] < rows[0]["megabytes_up"]
@@ -79,7 +80,7 @@ def test_numbers_and_bytes_are_those_of_the_runs(folder: Path) -> None:
 def test_one_client_is_the_run_of_the_ablations_and_the_floor_is_its_first_network(folder: Path) -> None:
     facts = json.loads((folder / "ressl.json").read_text())
     one, published = facts["federated"]["rows"][0], facts["ablations"]["rows"][0]
-    assert one["name"] == "one client"
+    assert one["name"] == "one client, as published"
     assert one["model_sha256"] == published["model_sha256"]
     run = History.read(folder / "ablations" / "as_published-0")
     task = Settings.of(run.manifest["configuration"]).task
@@ -124,8 +125,8 @@ def test_fine_tuning_begins_at_the_encoder(folder: Path) -> None:
 
 
 def test_what_is_finished_is_not_run_again(folder: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in folder.glob("links/*/manifest.json")}
-    assert len(before) == 2
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("[fl]*/*/manifest.json")}
+    assert len(before) == 4
     ressl.main(["--quick", "parts=links", f"output={folder}"])
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
