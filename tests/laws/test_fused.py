@@ -19,7 +19,9 @@ from fedkd.tasks.learner import NetworkLearner
 from fedkd.tasks.losses import Correlation
 from fedkd.trainers import Adam, Gradient, Pupil, Serial, Sgd, Solver
 
-MODELS = sorted(path for path in Path("configs/model").glob("*.yaml") if path.stem not in ("none", "projected"))
+MODELS = sorted(
+    path for path in Path("configs/model").glob("*.yaml") if not path.stem.startswith(("none", "projected"))
+)
 """Those that classify."""
 SHAPE, CLASSES, SAMPLES = (1, 16, 16), 7, 23
 TASKS = [

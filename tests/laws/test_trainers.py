@@ -31,7 +31,7 @@ from fedkd.trainers import Adam, Batched, Gradient, Pupil, Serial, Sgd, Solver, 
 MODELS = {
     path.stem: path
     for path in sorted(Path("configs/model").glob("*.yaml"))
-    if path.stem not in ("none", "projected", "projected_resnet")
+    if not path.stem.startswith(("none", "projected"))
 }
 """Those that classify."""
 CONVOLUTIONAL = ("cnn", "fedavg_cnn", "resnet")
