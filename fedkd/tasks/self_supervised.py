@@ -29,6 +29,8 @@ class SelfSupervised(ABC):
     """
 
     metrics: ClassVar[tuple[str, ...]] = METRICS
+    projector: ClassVar[str] = "model.norm"
+    """The key of the projector's normalisation."""
     separable: ClassVar[bool] = True
     """Whether the loss is a mean of one term a sample."""
 
@@ -52,5 +54,5 @@ class SelfSupervised(ABC):
             return ""
         return (
             f"collapse: embeddings of different samples have a mean cosine of {cosine:.4f}, above {COLLAPSED}; "
-            "choose model.norm=batch, or tau_teacher < tau_student"
+            f"choose {self.projector}=batch, or tau_teacher < tau_student"
         )

@@ -45,6 +45,7 @@ class RelationExchange(SelfSupervised):
     tau_teacher: float
 
     metrics: ClassVar[tuple[str, ...]] = (*METRICS, "anchor_loss", "own_1_shot", "own_knn")
+    projector: ClassVar[str] = "task.students.NAME.norm"
 
     def __post_init__(self) -> None:
         if not self.students:
