@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 COLOURS = ("#1668b8", "#b8551c", "#3f8f4f", "#7a4fa3", "#8a6d1f", "#c0396b", "#2a9d9d", "#59636e", "#a33b3b")
 PANEL = (4.4, 3.2)
 """Inches of one panel."""
+LEGEND_LINE = 0.18
+"""Inches that a line of a panel's own legend takes."""
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1f2328}
 table{border-collapse:collapse;font-size:.9rem;display:block;overflow-x:auto}
 td,th{padding:.25rem .7rem;border-bottom:1px solid #d8dee4;text-align:right}
@@ -93,20 +95,26 @@ def rendered(table: Table) -> Rendered:
 
 
 def drawn(panels: Sequence[Panel], columns: int) -> Figure:
-    """Panels row by row; one legend below, of all curves."""
+    """Panels row by row; one legend below, of all curves, or one a panel where they have no curve in common."""
     from matplotlib.figure import Figure
 
+    labels = [curve.label for panel in panels for curve in panel.curves]
+    apart = len(panels) > 1 and len(set(labels)) == len(labels)
+    below = LEGEND_LINE * max(-(-len(panel.curves) // 2) for panel in panels) if apart else 0.0
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * lines + 0.6), layout="constrained")
+    figure = Figure(figsize=(PANEL[0] * columns, (PANEL[1] + below) * lines + 0.6), layout="constrained")
     for place, axes in enumerate(figure.subplots(lines, columns, squeeze=False).flat):
         if place < len(panels):
             _draw(axes, panels[place])
+            if apart:
+                axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False, fontsize=7)
         else:
             axes.remove()
-    known = {
-        text: handle for axes in figure.axes for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    if not apart:
+        known = {
+            text: handle for axes in figure.axes for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=8)
     return figure
 
 
