@@ -37,7 +37,7 @@ class Projected(Model):
         within(self, "output", 1, WIDEST)
         one_of(self, "norm", ("none", "batch", "local_batch"))
         if isinstance(self.trunk, Projected):
-            raise ConfigurationError("Projected: trunk=Projected has a projector; choose another, as model=projected has")
+            raise ConfigurationError("Projected: trunk=Projected has a projector; choose one, as model=projected has")
 
     def features(self, shape: tuple[int, ...]) -> int:
         """The trunk's."""

@@ -71,7 +71,7 @@ def test_what_has_no_head_to_replace_is_refused() -> None:
         match=r"^Projected: trunk=Headless is no Sequential that ends .*choose another, as model=projected has it$",
     ):
         Projected(Headless(), 7, 5, "none").build(IMAGE, 10, KEY)
-    with pytest.raises(ConfigurationError, match="^Projected: trunk=Projected has a projector; choose another"):
+    with pytest.raises(ConfigurationError, match="^Projected: trunk=Projected has a projector; choose one"):
         Projected(Projected(Mlp(()), 7, 5, "none"), 7, 5, "none")
     with pytest.raises(ConfigurationError, match="^Projected: hidden=0 is outside"):
         Projected(Mlp(()), 0, 5, "none")
