@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fedkd.configuration.settings import Settings
+from fedkd.data import Folder
 from fedkd.errors import ConfigurationError
 from fedkd.models import Projected
 from fedkd.tasks import RelationExchange, ReSSL
@@ -32,6 +33,7 @@ def _projected(settings: Settings) -> None:
 
 def _relations(settings: Settings, task: ReSSL, path: str) -> None:
     """Views are of images, and a batch's keys go into the queue without driving one another out."""
+    _judged(settings)
     outline, size = settings.data.outline(), getattr(settings.trainer, "batch_size", 0)
     public: int = getattr(settings.data, "public", 2)
     if outline is not None:
@@ -48,6 +50,16 @@ def _relations(settings: Settings, task: ReSSL, path: str) -> None:
     if task.mixes and isinstance(settings.solver, Gradient):
         raise ConfigurationError(
             "solver: Gradient leaves a network where it is, so there is nothing to mix; choose solver=sgd or mixing = 0"
+        )
+
+
+def _judged(settings: Settings) -> None:
+    """The server needs labelled samples for the probes: the clients', where it has them, or public ones."""
+    data = settings.data
+    if isinstance(data, Folder) and not (data.complete() or data.has_public()):
+        raise ConfigurationError(
+            f"data: {data.path} has neither the clients' samples nor public ones, by which encoders are judged; "
+            "copy public.npz of the divided set there"
         )
 
 

@@ -179,8 +179,8 @@ class Networked(Learner):
         """Samples as this network's convolutions want them."""
         return self.flat.laid(x)
 
-    def drawn(self, key: Key, step: int, samples: int) -> Tensor | None:
-        """What a step draws for so many samples, for every row of a key [rows, samples, ...]; None: nothing."""
+    def drawn(self, keys: Sequence[Key], step: int, samples: int) -> Tensor | None:
+        """What a step draws for so many samples of each client, by its key [clients, samples, ...]; None: nothing."""
         return None
 
     def width(self, x: Tensor) -> int:

@@ -125,6 +125,15 @@ def test_a_server_may_choose_teachers_that_learn_on_the_nodes(parts: Path) -> No
         settings_of([*DIVIDED, f"data.path={parts / 'server'}", "executor=flower", f"teacher={teacher}"])
 
 
+def test_encoders_are_judged_by_public_samples_where_the_clients_are_elsewhere(parts: Path, tmp_path: Path) -> None:
+    server = shutil.copytree(parts / "server", tmp_path / "server")
+    overrides = [*SMALL, *CLIENTS, "data=folder", "partitioner=natural_id", f"data.path={server}", "executor=flower"]
+    with pytest.raises(ConfigurationError, match=r"neither the clients' samples nor public ones, .*; copy public.npz"):
+        settings_of([*overrides, "task=ressl"])
+    shutil.copy(parts / "all" / "public.npz", server)
+    settings_of([*overrides, "task=ressl"])
+
+
 @pytest.mark.parametrize("name", ["clients.json", "test.npz", "client-1.npz"])
 def test_a_missing_file_is_named(all_of_it: Path, name: str) -> None:
     (all_of_it / name).unlink()

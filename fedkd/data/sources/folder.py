@@ -122,6 +122,10 @@ class Folder(Source):
         """Whether every client's samples are read here."""
         return all(self.holds(client) for client in range(len(Index.read(self.folder).labels)))
 
+    def has_public(self) -> bool:
+        """Whether there are public samples."""
+        return (self.folder / PUBLIC).is_file()
+
     def available(self) -> int | None:
         """Training samples of all clients."""
         return sum(Index.read(self.folder).samples)

@@ -12,6 +12,7 @@ from fedkd.tasks.ressl.backward import Relational
 from fedkd.tasks.ressl.company import Company
 from fedkd.tasks.ressl.task import LARGEST
 from fedkd.tasks.ressl.teacher import NAMES, Teacher, carry_teacher, drop_teacher
+from fedkd_compression import Key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from fedkd.trainers.descents import Descent
     from fedkd.trainers.solvers import Solver
     from fedkd.trainers.trainer import Pupil
-    from fedkd_compression import Key
 
 
 class RelationalLearner(Networked):
@@ -99,16 +99,16 @@ class RelationalLearner(Networked):
         self._stream, self._steps = pupil.key, 0
         return solver.start(self.flat)
 
-    def drawn(self, key: Key, step: int, samples: int) -> Tensor:
-        """Uniform numbers for the views of a step's samples, for every row of a key [rows, samples, numbers]."""
+    def drawn(self, keys: Sequence[Key], step: int, samples: int) -> Tensor:
+        """Uniform numbers for the views of a step's samples, by the clients' keys [clients, samples, numbers]."""
         numbers = self.task.views.numbers
-        uniforms = key.fold("views", step).uniforms(samples * numbers, self.device)
+        uniforms = Key.stack(keys).fold("views", step).uniforms(samples * numbers, self.device)
         return uniforms.view(-1, samples, numbers).to(self.dtype)
 
     def next_drawn(self, samples: int) -> Tensor:
         """Those of the next step of the client that is trained alone."""
         self._steps += 1
-        return self.drawn(self._stream, self._steps - 1, samples)
+        return self.drawn([self._stream], self._steps - 1, samples)
 
     def backward(self, fused: Fused) -> Relational:
         """The student layer by layer where it allows it."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from fedkd.tasks.ressl.relations import normalised
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -56,7 +58,7 @@ class Queue:
         """Random unit vectors, uniform on the sphere; they count as of this round."""
         shape = self.keys[client].shape
         drawn = torch.from_numpy(key.generator().standard_normal(tuple(shape)))
-        self.keys[client].copy_(torch.nn.functional.normalize(drawn, dim=-1))
+        self.keys[client].copy_(normalised(drawn))
         self.stamps[client].fill_(round_)
         self.next[client].zero_()
 

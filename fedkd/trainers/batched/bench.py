@@ -40,7 +40,7 @@ class Bench:
         company: Company | None = None,
     ) -> None:
         self.capacity, self.company = capacity, company
-        self._flat, self._carried = _several(capacity, learner.flat), _several(capacity, learner.carried)
+        self._flat, self._carried = several(capacity, learner.flat), several(capacity, learner.carried)
         self._descent = solver.start(self._flat)
         self._way = way
         self._recordings = None if record is None else Recordings(self._step, record)
@@ -84,6 +84,6 @@ class Bench:
         return outputs
 
 
-def _several(count: int, like: Flat) -> Flat:
+def several(count: int, like: Flat) -> Flat:
     """So many models' tensors of the shapes of one's, zero."""
     return Flat(like.buffer.new_zeros(count, like.buffer.shape[-1]), like.shapes)

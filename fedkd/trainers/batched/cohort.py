@@ -10,7 +10,6 @@ import torch
 
 from fedkd.tasks.base import Batch
 from fedkd.trainers.batched.plan import Member, plan
-from fedkd_compression import Key
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +62,7 @@ class Cohort:
 
     def __init__(self, learner: Networked, members: Sequence[Member], batch_size: int) -> None:
         self.members, self._learner = members, learner
+        self._keys = [member.pupil.key for member in members]
         samples = [member.pupil.samples.size for member in members]
         self._starts = [0, *accumulate(samples)][:-1]
         self._plan = plan(members, self._starts, batch_size)
@@ -90,8 +90,8 @@ class Cohort:
         batch = each(self._pool, lambda part: part.index_select(0, rows).view(count, width, *part.shape[1:]))
         scale = None if self._plan.even(number) else self._scale[number, :count, :width]
         lengths = tuple(self._plan.sizes[number, :count].tolist())
-        keys = Key.stack([member.pupil.key for member in self.members[:count]])
-        return Step(batch, self._sizes[number, :count], scale, lengths, self._learner.drawn(keys, number, width))
+        drawn = self._learner.drawn(self._keys[:count], number, width)
+        return Step(batch, self._sizes[number, :count], scale, lengths, drawn)
 
     def keep(self, number: int, outputs: Tensor) -> None:
         """Keep what the networks answered to a step [K, b, classes]; a later epoch's answers replace an earlier's."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fedkd.trainers.batched.cohort import Step
     from fedkd.trainers.batched.ways import Networks
     from fedkd.trainers.descents import Descent
+    from fedkd.vectors import Flat
 
 
 class Relational(Way):
@@ -25,22 +26,21 @@ class Relational(Way):
     Args:
         networks: of students and teachers.
         company: of the clients, as many as there is room for.
+        scratch: as many models' buffers: teachers' own running statistics move there, and nobody asks for them.
     """
 
-    def __init__(self, networks: Networks, company: Company) -> None:
-        self._networks, self._company = networks, company
+    def __init__(self, networks: Networks, company: Company, scratch: Flat) -> None:
+        self._networks, self._company, self._scratch = networks, company, scratch
 
     def __call__(self, step: Step, descent: Descent, carried: Sequence[Tensor]) -> Tensor:
         """What students answer to their first views [K, b, o]."""
         drawn, clients = step.drawn, len(step.sizes)
         assert drawn is not None, "the learner draws for views"
-        # A teacher's own running statistics move, and nobody asks for them.
-        scratch = [part.clone() for part in carried]
 
         def answer(weak: Tensor) -> Tensor:
-            teachers = self._company.teachers.first(clients).views
+            teachers, moved = (each.first(clients).views for each in (self._company.teachers, self._scratch))
             with torch.no_grad():
-                return self._networks.outputs(teachers, scratch, weak, step.counted)
+                return self._networks.outputs(teachers, moved, weak, step.counted)
 
         def train(shown: Tensor, aim: Aim) -> Tensor:
             views = shown.shape[1] // step.batch.x.shape[1]

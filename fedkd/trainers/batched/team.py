@@ -12,7 +12,7 @@ import torch
 
 from fedkd.tasks.learner import NetworkLearner
 from fedkd.tasks.ressl.learner import RelationalLearner
-from fedkd.trainers.batched.bench import Bench
+from fedkd.trainers.batched.bench import Bench, several
 from fedkd.trainers.batched.capacity import capacity, halved
 from fedkd.trainers.batched.cohort import Cohort, Report
 from fedkd.trainers.batched.layered import Layered
@@ -124,7 +124,8 @@ class Team:
         networks = Networks(learner, kind in ("unfold", "auto"), self.terms.precision)
         if isinstance(learner, RelationalLearner):
             company = learner.company(count)
-            return Bench(learner, self.solver, count, Relational(networks, company), record, company)
+            relational = Relational(networks, company, several(count, learner.carried))
+            return Bench(learner, self.solver, count, relational, record, company)
         assert isinstance(learner, NetworkLearner), "there is no other kind"
         return Bench(learner, self.solver, count, Vectorised(networks, learner.task), record)
 

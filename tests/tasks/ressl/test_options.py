@@ -59,11 +59,11 @@ def test_a_local_teacher_goes_on_where_it_was() -> None:
 
 
 def test_a_teacher_from_the_received_model_is_that_model() -> None:
-    """Momentum 1 keeps a teacher for the round: with the same received model a kept queue is all that differs."""
-    learner = learner_of(replace(TASK, teacher="from_global", queue="reset", momentum=1.0))
-    other = flatten(network()) * 0.5
-    fresh, later = trained(learner, other), trained(learner, other, trained(learner, learner.vector).kept)
-    assert torch.equal(fresh.vector, later.vector)
+    """Momentum 1 keeps a teacher for the round, and a client that has been here before has no other."""
+    learner = learner_of(replace(TASK, teacher="from_global", momentum=1.0))
+    first, other = trained(learner, learner.vector), flatten(network()) * 0.5
+    trained(learner, other, first.kept, 1)
+    assert torch.equal(learner.alone.teachers.read(), other)
 
 
 def test_an_averaged_teacher_travels_after_the_parameters() -> None:
