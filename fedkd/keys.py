@@ -18,6 +18,7 @@ Purpose = Literal[
     "uplink",
     "downlink",
     "probe",
+    "optimizer",
 ]
 
 EVERYONE = 0xFFFFFFFF

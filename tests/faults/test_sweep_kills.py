@@ -45,8 +45,11 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def rounds_done(folder: Path) -> int:
-    """Over all runs."""
-    return sum(path.read_bytes().count(b"\n") for path in folder.glob("*/metrics.jsonl"))
+    """Over all runs; the check of the folder before any work makes it and takes it away."""
+    try:
+        return sum(path.read_bytes().count(b"\n") for path in folder.glob("*/metrics.jsonl"))
+    except FileNotFoundError:
+        return 0
 
 
 def until(folder: Path, rounds: int, server: int) -> None:
@@ -60,7 +63,12 @@ def until(folder: Path, rounds: int, server: int) -> None:
 def cut(folder: Path, asked: Asked, how: str, rounds: int, random: Random) -> int:
     """Start a sweep in a process of its own, and kill it, or one of its runs, or interrupt it; its exit code."""
     server = forked(lambda: swept(folder, *asked))
-    until(folder, rounds, server)
+    try:
+        until(folder, rounds, server)
+    except BaseException:
+        os.kill(server, signal.SIGKILL)
+        os.waitpid(server, 0)
+        raise
     time.sleep(random.uniform(0.0, 0.05))
     runs = children(server)
     if how == "run" and runs:
