@@ -59,7 +59,7 @@ def before(like: Tensor, models: int | None = None) -> Moments:
         lying = like.new_zeros((*lead, *count, *[one.shape[axis] for axis in axes]))
         first = len(lead) + len(count)
         rank = sorted(range(len(axes)), key=lambda place: axes[place])
-        return lying.permute(*range(first), *[first + place for place in rank])
+        return lying.permute((*range(first), *[first + place for place in rank]))
 
     axes = factored(one.shape)
     if axes is None:

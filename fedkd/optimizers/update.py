@@ -64,10 +64,11 @@ def network_outputs(theta: Theta, inputs: Tensor, step: int | Tensor) -> Tensor:
     """The network's outputs [heads, *s] for measured inputs [28, *s]; what time it is acts as a bias."""
     (weight, bias), *others = theta.network
     flat = inputs.reshape(len(inputs), -1)
-    hidden: Tensor = weight[: len(flat)].T @ flat + (bias + time_of(step, flat) @ weight[len(flat) :])[:, None]
+    hidden = weight[: len(flat)].T @ flat + (bias + time_of(step, flat) @ weight[len(flat) :])[:, None]
     for weight, bias in others:
         hidden = weight.T @ torch.relu(hidden) + bias[:, None]
-    return hidden.reshape(-1, *inputs.shape[1:])
+    outputs: Tensor = hidden.reshape(-1, *inputs.shape[1:])
+    return outputs
 
 
 def nominal(form: Form, gradient: Tensor, moments: Moments, root: Tensor) -> Tensor:
