@@ -11,7 +11,6 @@ Every run has a folder below ``output``: what is finished is not run again. A fe
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +19,12 @@ from pathlib import Path
 import torch
 
 from fedkd.cli import guarded
-from fedkd.durable import replace_text
 from fedkd.records import Console
 from sims import options
-from sims.plots import Panel, Table, drawn, rendered, save, write_page
+from sims.found import Found, write
+from sims.plots import rendered
 from sims.ressl.grounds import Ground
-from sims.ressl.parts import PARTS, Found
+from sims.ressl.parts import PARTS
 from sims.studies import Study
 
 QUICK: dict[str, object] = {"seeds": (0,), "size": "tiny"}
@@ -57,17 +56,6 @@ class Asked:
         options.least("seeds", min(self.seeds), 0)
 
 
-def write(found: Sequence[Found], asked: Asked, command: str) -> None:
-    """JSON, PNG and page of all parts that are done."""
-    folder = Path(asked.output)
-    facts = {"command": command, "options": options.fields(asked), **{each.part: each.numbers for each in found}}
-    replace_text(folder / "ressl.json", json.dumps(facts, indent=1))
-    panels: list[Panel] = [panel for each in found for panel in each.panels]
-    tables: list[Table] = [table for each in found for table in each.tables]
-    png = save(drawn(panels, min(len(panels), 2)), folder / "ressl.png")
-    write_page(folder / "ressl.html", "ReSSL", command, png, tables)
-
-
 def main(arguments: Sequence[str]) -> None:
     """Run what is missing, part by part; tables, JSON, PNG and page."""
     asked, console = options.read(Asked, arguments, QUICK), Console("auto", quiet=False)
@@ -80,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
         found.append(PARTS[name](ground))
         for table in found[-1].tables:
             console.show(rendered(table))
-        write(found, asked, command)
+        write(found, Path(asked.output) / "ressl", "ReSSL", command, options.fields(asked))
     console.announce(f"figure and page: {asked.output}/ressl.html")
 
 

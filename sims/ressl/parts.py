@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from sims.found import Found
 from sims.plots import Panel, Table, spread
 from sims.ressl.few_labels import RIVALS, trained
 from sims.ressl.grounds import (
@@ -29,23 +30,6 @@ from sims.ressl.grounds import (
 from sims.ressl.rows import FIVE, ONE, PROBE, Row, floors, rows
 
 SHOWN = {"1 shot, %": ONE, "5 shots, %": FIVE, "probe, %": PROBE}
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a part found.
-
-    Args:
-        part: its name.
-        tables: for the terminal and the page.
-        panels: of the figure.
-        numbers: every one of every run, for the JSON file.
-    """
-
-    part: str
-    tables: Sequence[Table]
-    panels: Sequence[Panel]
-    numbers: Mapping[str, object]
 
 
 Part = Callable[[Ground], Found]
