@@ -15,6 +15,7 @@ import torch
 
 from fedkd.algorithms import Algorithm, Carrying, Context, assemble
 from fedkd.clocks import Clock
+from fedkd.configuration.learned import FACT, thetas
 from fedkd.configuration.settings import Settings
 from fedkd.data import Dataset, label_counts
 from fedkd.evaluation import Evaluation
@@ -194,6 +195,7 @@ class Setup:
             "downlink": repr(self.algorithm.downlink.link),
             "trainer": self.trainer.method(self.learner),
             "teacher": {} if teacher is None else teacher.summary(),
+            FACT: thetas(self.settings),
         }
         if isinstance(self.learner, ConvexLearner):
             common = self.learner.common
@@ -235,8 +237,9 @@ def _algorithm(settings: Settings, data: Dataset, parts: list[np.ndarray], learn
     uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
     beside = beside_of(settings, data, learner.dim)
     carried = learner.carried.buffer.shape[-1]
-    server = Carrying(settings.server, carried) if carried else settings.server
-    return assemble(settings.algorithm, uplink, downlink, server, context, beside)
+    server = settings.server.shaped(learner.tensors[: len(learner.flat.shapes)])
+    rule = Carrying(server, carried) if carried else server
+    return assemble(settings.algorithm, uplink, downlink, rule, context, beside)
 
 
 def _lesson(settings: Settings, data: Dataset, announce: Callable[[str], None]) -> bytes:

@@ -94,7 +94,7 @@ class Flat:
     def _view(self, place: slice, shape: tuple[int, ...]) -> Tensor:
         part = self.buffer[..., place]
         if not (self.channels_last and len(shape) == 4):
-            return part.view(*self.buffer.shape[:-1], *shape)
+            return part.view((*self.buffer.shape[:-1], *shape))
         outputs, inputs, height, width = shape
         view = part.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
         self._turned.append((place, view))

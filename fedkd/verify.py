@@ -11,6 +11,7 @@ from typing import Any
 from fedkd.changes import WHERE, Differences, differences
 from fedkd.compose import compose
 from fedkd.configuration import Settings, check
+from fedkd.configuration.learned import FACT
 from fedkd.errors import ConfigurationError
 from fedkd.job import Job, execute
 from fedkd.records import Outcome, read_manifest
@@ -194,6 +195,9 @@ def _hints(kept: Left, made: Left) -> Iterator[str]:
     before, after = (left.manifest["facts"]["init"].get("sha256") for left in (kept, made))
     if before != after:
         yield f"hint: init: sha256 {before} there, {after} here; its file was replaced"
+    learned = [left.manifest["facts"].get(FACT, {}) for left in (kept, made)]
+    for group, (before, after) in differences(*learned).items():
+        yield f"hint: {group}.theta: sha256 {before} there, {after} here; its file was replaced"
     if kept.batched:
         there, here = (len(left.manifest["facts"]["workers"]) for left in (kept, made))
         yield (

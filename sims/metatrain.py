@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,19 +63,17 @@ def train(terms: Terms, exchange: Exchange, command: str, console: Console) -> N
     if kept.resume(training):
         console.announce(f"goes on after step {training.learner.step} of {terms.steps}")
     make_folder(Path(terms.output))
-    lines = RoundLines(Path(terms.output) / kept.LOG) if exchange.rank == 0 else None
     past: list[Progress] = []
-    while training.learner.step < terms.steps:
-        began = time.perf_counter()
-        past.append(training.advance())
-        if lines is not None:
-            lines.write(past[-1].step, _line(past[-1], time.perf_counter() - began))
-        if training.learner.step % terms.checkpoint_every == 0 or training.learner.step == terms.steps:
-            kept.save(training, {"command": command, "steps": str(training.learner.step)})
-        if training.learner.step % SAID == 0:
-            console.announce(_said(terms, past[-SAID:]))
-    if lines is not None:
-        lines.close()
+    with closing(RoundLines(Path(terms.output) / kept.LOG)) as lines:
+        while training.learner.step < terms.steps:
+            began = time.perf_counter()
+            past.append(training.advance())
+            if exchange.rank == 0:
+                lines.write(past[-1].step, _line(past[-1], time.perf_counter() - began))
+            if training.learner.step % terms.checkpoint_every == 0 or training.learner.step == terms.steps:
+                kept.save(training, {"command": command, "steps": str(training.learner.step)})
+            if training.learner.step % SAID == 0:
+                console.announce(_said(terms, past[-SAID:]))
 
 
 def _line(progress: Progress, seconds: float) -> str:
@@ -89,8 +88,11 @@ def _said(terms: Terms, past: Sequence[Progress]) -> str:
 def main(arguments: Sequence[str], exchange: Exchange | None = None) -> None:
     """One process, or one rank of several."""
     _, terms = request(arguments)
-    check_folder(Path(terms.output))
     exchange = Alone() if exchange is None else exchange
+    if exchange.rank == 0:
+        check_folder(Path(terms.output))
+    # The check removes what it makes: others must not be making it meanwhile.
+    exchange.meet()
     console = Console("auto", quiet=exchange.rank > 0)
     train(terms, exchange, " ".join(["python sims/metatrain.py", *arguments]), console)
     console.announce(f"theta: {Path(terms.output) / kept.THETA}")

@@ -43,7 +43,7 @@ def test_a_key_that_no_file_has_is_let_in_for_the_typed_check() -> None:
 
 @pytest.mark.parametrize(
     ("choice", "hint"),
-    [("algorithm=mmc", "did you mean mcm?"), ("server=zzzz", "known are adam, convex, momentum, sgd, yogi")],
+    [("algorithm=mmc", "did you mean mcm?"), ("server=zzzz", "known are adam, convex, momentum, sgd, star, yogi")],
 )
 def test_an_unknown_choice_has_a_hint(choice: str, hint: str) -> None:
     with pytest.raises(ConfigurationError) as caught:

@@ -6,6 +6,7 @@ from fedkd.algorithms.downlinks import Downlink, Receiver, StaleMemoryError
 from fedkd.algorithms.fitted import fitted
 from fedkd.algorithms.gate import Gate, Passed, RefusedError
 from fedkd.algorithms.server_optimizers import Adam, Carrying, Momentum, ServerOptimizer, Sgd, Yogi
+from fedkd.algorithms.star import Star
 from fedkd.algorithms.totals import Partial
 from fedkd.algorithms.uplinks import Uplink
 
@@ -27,6 +28,7 @@ __all__ = [
     "ServerState",
     "Sgd",
     "StaleMemoryError",
+    "Star",
     "Uplink",
     "Yogi",
     "assemble",

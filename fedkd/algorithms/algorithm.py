@@ -167,7 +167,7 @@ class Algorithm:
         uplink = replace(uplink, taken={**uplink.taken, **dict.fromkeys(clients, state.round + 1)})
         model, optimizer, beside = state.model, state.optimizer, state.beside
         if mean is not None:
-            step, optimizer = self.optimizer.step(mean.to(model.dtype), optimizer)
+            step, optimizer = self.optimizer.step(mean.to(model.dtype), optimizer, model)
             model, downlink = self.downlink.step(downlink, model, step, state.round)
             beside = beside if self.beside is None else self.beside.after(beside, model, collected.beside)
         restarting = tuple(client for client in state.restarting if client not in counted)

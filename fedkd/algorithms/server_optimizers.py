@@ -2,13 +2,13 @@
 
 Source of Adam and Yogi: Reddi et al., "Adaptive Federated Optimization" (no bias correction).
 G [d] is a gradient, or the pseudo-gradient x - local of local training, for which a step size of 1 is
-FedAvg. Optimizer state is an explicit mapping of vectors [d].
+FedAvg. Optimizer state is an explicit mapping of tensors, as a rule of vectors [d].
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from fedkd.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from fedkd_compression import Named
 
 OptimizerState = Mapping[str, "Tensor"]
 
@@ -30,8 +32,18 @@ class ServerOptimizer(ABC):
         """The state before the first step."""
 
     @abstractmethod
-    def step(self, mean: Tensor, state: OptimizerState) -> tuple[Tensor, OptimizerState]:
-        """The step s [d] to subtract from the model, and the new state."""
+    def step(self, mean: Tensor, state: OptimizerState, model: Tensor) -> tuple[Tensor, OptimizerState]:
+        """The step s [d] to subtract from the model, and the new state; nothing is changed in place.
+
+        Args:
+            mean: G [d].
+            state: of ``start``, or what the last step gave.
+            model: w [d], on which most rules' steps do not depend.
+        """
+
+    def shaped(self, tensors: Sequence[Named]) -> ServerOptimizer:
+        """The rule for models that are these tensors laid end to end; most rules do not care."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class Sgd(ServerOptimizer):
         """Nothing to remember."""
         return {}
 
-    def step(self, mean: Tensor, state: OptimizerState) -> tuple[Tensor, OptimizerState]:
+    def step(self, mean: Tensor, state: OptimizerState, model: Tensor) -> tuple[Tensor, OptimizerState]:
         """Scale G."""
         return mean * self.step_size, state
 
@@ -67,7 +79,7 @@ class Momentum(ServerOptimizer):
         """M = 0."""
         return {"momentum": torch.zeros_like(model)}
 
-    def step(self, mean: Tensor, state: OptimizerState) -> tuple[Tensor, OptimizerState]:
+    def step(self, mean: Tensor, state: OptimizerState, model: Tensor) -> tuple[Tensor, OptimizerState]:
         """Heavy-ball step."""
         momentum = state["momentum"] * self.momentum + mean
         return momentum * self.step_size, {"momentum": momentum}
@@ -90,7 +102,7 @@ class Adam(ServerOptimizer):
         """M = v = 0."""
         return {"first": torch.zeros_like(model), "second": torch.zeros_like(model)}
 
-    def step(self, mean: Tensor, state: OptimizerState) -> tuple[Tensor, OptimizerState]:
+    def step(self, mean: Tensor, state: OptimizerState, model: Tensor) -> tuple[Tensor, OptimizerState]:
         """Adaptive step."""
         first = state["first"] * self.beta1 + mean * (1 - self.beta1)
         second = self.second(state["second"], mean * mean)
@@ -125,13 +137,13 @@ class Carrying(ServerOptimizer):
     carried: int
 
     def start(self, model: Tensor) -> OptimizerState:
-        """The rule's, of all coordinates."""
-        return self.rule.start(model)
+        """The rule's, of the parameters."""
+        return self.rule.start(model[: -self.carried])
 
-    def step(self, mean: Tensor, state: OptimizerState) -> tuple[Tensor, OptimizerState]:
+    def step(self, mean: Tensor, state: OptimizerState, model: Tensor) -> tuple[Tensor, OptimizerState]:
         """The rule's step, and behind it G."""
-        step, after = self.rule.step(mean, state)
-        return torch.cat((step[: -self.carried], mean[-self.carried :])), after
+        step, after = self.rule.step(mean[: -self.carried], state, model[: -self.carried])
+        return torch.cat((step, mean[-self.carried :])), after
 
 
 def _positive(owner: str, **values: float) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from fedkd.algorithms import Context, assemble
 from fedkd.clients import Evict
 from fedkd.clocks import Quantile, SkiRental
+from fedkd.configuration.learned import check_thetas
 from fedkd.configuration.self_supervised import check_self_supervised
 from fedkd.configuration.settings import Settings
 from fedkd.data import Folder, NaturalId, Outline
@@ -46,6 +47,7 @@ def check(settings: Settings) -> None:
         check_file(settings.init)
     if settings.resume is not None and not (Path(settings.resume) / "manifest.json").is_file():
         raise ConfigurationError(f"resume={settings.resume}: no manifest.json there; name the folder of a run")
+    check_thetas(settings)
 
 
 def _samples(settings: Settings) -> None:

@@ -63,10 +63,13 @@ def resume(training: MetaTraining) -> bool:
         return False
     terms, known = _read(folder / STATE)
     _require_same(training.terms, json.loads(terms.get("terms", "{}")), folder)
+    step = int(known["at"])
+    # Every rank reads all of them: so all refuse what is broken, rank 0 among them, which says it.
+    groups = [_read(_group(folder, group, step))[1] for group in range(len(training.terms.families))]
     training.learner.restore(known)
     training.totals.copy_(known["totals"])
     for group, unrolls in training.groups.items():
-        unrolls.restore(_read(_group(folder, group, training.learner.step))[1])
+        unrolls.restore(groups[group])
     return True
 
 

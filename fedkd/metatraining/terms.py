@@ -48,8 +48,8 @@ class Terms:
     decay: float = 1e-2
     clip: float = 1.0
     nominal: str = "AdamAggMo"
-    nominal_step: float = 0.005
-    exponent: float = 0.3
+    nominal_step: float = 0.01
+    exponent: float = 1.0
     free_step: float = 1e-5
     preconditioned: int = 1
     seed: int = 0
@@ -91,6 +91,7 @@ class ServerTerms(Terms):
     truncation: int = 10
     shortest: int = 30
     longest: int = 300
+    nominal_step: float = 0.02
     output: str = "runs/metatrain/server"
 
 
@@ -98,5 +99,5 @@ ROLES: dict[str, type[Terms]] = {"client": Terms, "server": ServerTerms}
 
 
 def _least(name: str, value: float, bound: int) -> None:
-    if value < bound:
-        raise ConfigurationError(f"{name}={value:g} is below {bound}; choose {name} >= {bound}")
+    if not bound <= value < math.inf:
+        raise ConfigurationError(f"{name}={value:g} is not in [{bound}, inf); choose {name} >= {bound}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,8 +53,13 @@ def measured(parameter: Tensor, gradient: Tensor, moments: Moments) -> Tensor:
 
 def time_of(step: int | Tensor, like: Tensor) -> Tensor:
     """The time's inputs tanh(step / tau - 1) for eleven tau from 1 to 100,000 [11]; the first step is 0."""
-    scales = torch.tensor(TIMES, dtype=like.dtype, device=like.device)
-    return torch.tanh(step / scales - 1)
+    return torch.tanh(step / _clocks(like.dtype, like.device) - 1)
+
+
+@cache
+def _clocks(kind: torch.dtype, device: torch.device) -> Tensor:
+    """Tau [11]; kept, since a step that is recorded may not bring numbers to its device."""
+    return torch.tensor(TIMES, dtype=kind, device=device)
 
 
 def _factors(gradient: Tensor, moments: Moments) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -78,6 +78,6 @@ class Form:
         return len(DECAYS) + sum((inputs + 1) * outputs for inputs, outputs in self.layers)
 
 
-STAR_FORM = Form("AdamAggMo", 0.005, 1e-3, 1e-5, 1e-3, preconditioned=True, heads=3, weight_decay=0.0)
-BLACK_BOX = Form("AdamAggMo", 0.0, 1e-3, 1e-3, 1e-3, preconditioned=False, heads=2, weight_decay=0.0)
+STAR_FORM = Form("AdamAggMo", 0.01, 1.0, 1e-5, 1.0, preconditioned=True, heads=3, weight_decay=0.0)
+BLACK_BOX = Form("AdamAggMo", 0.0, 1.0, 1e-3, 1.0, preconditioned=False, heads=2, weight_decay=0.0)
 """The same network with nothing to lean on: its output is the step."""

@@ -30,7 +30,7 @@ def star_update_(
         state: of ``before``.
         params: [*s], or [models, *s].
         grads: the same; what lies in them afterwards is undefined.
-        step: of all models, as of ``star_update``.
+        step: as of ``star_update``, of all models; or a tensor [models], one of each (meta-training staggers them).
         models: how many models these are at once; None: one, without a dimension for it.
     """
     with torch.no_grad():
@@ -53,12 +53,15 @@ def _by_formulas(
     if models is None:
         return star_update(theta, state, params, grads, step)
     own = 0 if theta.vector.ndim > 1 else None
+    # What it has worked out already is on its device.
+    shared = theta if own is None else None
+    each = 0 if isinstance(step, torch.Tensor) and step.ndim else None
 
     def one(
-        vector: Tensor, moments: list[Moments], tensors: list[Tensor], gradients: list[Tensor]
+        vector: Tensor, moments: list[Moments], tensors: list[Tensor], gradients: list[Tensor], at: int | Tensor
     ) -> tuple[list[Tensor], list[Moments]]:
-        return star_update(Theta(theta.form, vector), moments, tensors, gradients, step)
+        return star_update(shared or Theta(theta.form, vector), moments, tensors, gradients, at)
 
-    mapped = torch.func.vmap(one, in_dims=(own, 0, 0, 0))
-    found: tuple[list[Tensor], list[Moments]] = mapped(theta.vector, list(state), list(params), list(grads))
+    mapped = torch.func.vmap(one, in_dims=(own, 0, 0, 0, each))
+    found: tuple[list[Tensor], list[Moments]] = mapped(theta.vector, list(state), list(params), list(grads), step)
     return found

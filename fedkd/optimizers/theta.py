@@ -91,20 +91,24 @@ class Theta:
         """
         from safetensors.torch import save
 
+        form = json.dumps(dataclasses.asdict(self.form))
+        return save({name: part.contiguous() for name, part in self._named().items()}, {**facts, "form": form})
+
+    def _named(self) -> dict[str, Tensor]:
+        """All parts, in order, as a file names them."""
         named = {"decays": self.vector[: len(DECAYS)]}
         for index, (weight, bias) in enumerate(self.network):
             named |= {f"layers.{index}.weight": weight, f"layers.{index}.bias": bias}
-        form = json.dumps(dataclasses.asdict(self.form))
-        return save({name: part.contiguous() for name, part in named.items()}, {**facts, "form": form})
+        return named
 
 
-def drawn(form: Form, stream: Key, dtype: torch.dtype = torch.float32) -> Theta:
+def drawn(form: Form, stream: Key, dtype: torch.dtype | None = None) -> Theta:
     """Before anything is learned: weights from a normal distribution cut at two deviations, 1/sqrt(inputs) each.
 
     Args:
         form: what is drawn for.
         stream: of the randomness.
-        dtype: of the vector.
+        dtype: of the vector; float32 if none is given.
     """
     parts = [torch.zeros(len(DECAYS), dtype=torch.float64)]
     for index, (inputs, outputs) in enumerate(form.layers):
@@ -113,7 +117,7 @@ def drawn(form: Form, stream: Key, dtype: torch.dtype = torch.float32) -> Theta:
         within = torch.erf(torch.tensor(_CUT / 2**0.5, dtype=torch.float64))
         weight = 2**0.5 * torch.erfinv(within * (2 * uniforms - 1))
         parts += [weight / inputs**0.5, torch.zeros(outputs, dtype=torch.float64)]
-    return Theta(form, torch.cat(parts).to(dtype))
+    return Theta(form, torch.cat(parts).to(dtype or torch.float32))
 
 
 def read_theta(name: str) -> Theta:
@@ -152,5 +156,9 @@ def _parts(path: Path) -> tuple[Form, Tensor]:
 
     with safe_open(path, "pt") as file:
         form = Form(**json.loads((file.metadata() or {})["form"]))
-        names = ["decays", *[f"layers.{i}.{part}" for i in range(len(form.layers)) for part in ("weight", "bias")]]
-        return form, torch.cat([file.get_tensor(name).flatten() for name in names])
+        shapes = {name: part.shape for name, part in Theta(form, torch.zeros(form.size))._named().items()}
+        parts = {name: file.get_tensor(name) for name in shapes}
+    for name, part in parts.items():
+        if part.shape != shapes[name]:
+            raise ValueError(f"{name} is {[*part.shape]}, not {[*shapes[name]]}")
+    return form, torch.cat([part.flatten() for part in parts.values()])

@@ -52,12 +52,12 @@ def star_update(
 def _step(theta: Theta, moments: Moments, parameter: Tensor, gradient: Tensor, step: int | Tensor) -> Tensor:
     """F_b + f_g [*s]."""
     form, root = theta.form, (moments.second + EPSILON).rsqrt()
-    direction, magnitude, *rest = network_outputs(theta, measured(parameter, gradient, moments), step)
-    free = form.free_step * direction * torch.exp(form.free_exponent * magnitude)
+    outputs = network_outputs(theta, measured(parameter, gradient, moments), step)
+    free = form.free_step * outputs[0] * torch.exp(form.free_exponent * outputs[1])
     if form.preconditioned:
         free = free * root
     known = form.nominal_step * nominal(form, gradient, moments, root)
-    return free + (known * torch.exp(form.nominal_exponent * rest[0]) if rest else known)
+    return free + (known * torch.exp(form.nominal_exponent * outputs[2]) if form.heads > 2 else known)
 
 
 def network_outputs(theta: Theta, inputs: Tensor, step: int | Tensor) -> Tensor:

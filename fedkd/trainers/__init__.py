@@ -5,6 +5,7 @@ from fedkd.trainers.fastest import Fastest
 from fedkd.trainers.foreign import ForeignTrainer
 from fedkd.trainers.serial import Serial
 from fedkd.trainers.solvers import Adam, Gradient, Sgd, Solver
+from fedkd.trainers.star import Star
 from fedkd.trainers.trainer import Pupil, Samples, Trainer, Update
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Serial",
     "Sgd",
     "Solver",
+    "Star",
     "Trainer",
     "Update",
 ]

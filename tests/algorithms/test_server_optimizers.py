@@ -11,10 +11,10 @@ MEANS = np.random.default_rng(0).standard_normal((12, 5))
 
 
 def steps(optimizer):
-    state = optimizer.start(torch.zeros(5, dtype=torch.float64))
+    state = optimizer.start(model := torch.zeros(5, dtype=torch.float64))
     taken = []
     for mean in MEANS:
-        step, state = optimizer.step(torch.from_numpy(mean), state)
+        step, state = optimizer.step(torch.from_numpy(mean), state, model)
         taken.append(step.numpy())
     return np.array(taken)
 

@@ -14,17 +14,25 @@ import numpy as np
 import pytest
 import torch
 
-from fedkd.algorithms import ServerState
+from fedkd.algorithms import Adam, Momentum, ServerOptimizer, ServerState, Sgd, Star
 from fedkd.algorithms.downlinks import DownlinkState
-from fedkd.algorithms.server_optimizers import Adam, Momentum, Sgd
 from fedkd.algorithms.uplinks import UplinkState
 from fedkd.checkpoints import Checkpoints, RunState, write_tensors
 from fedkd.clients import ClientState
 from fedkd.errors import ConfigurationError, StorageError
 from fedkd.executors import Carried
+from fedkd_compression import Named
 
 W = torch.tensor([0.1, -0.0, torch.inf, 1e-45])
 H = W.double() / 3
+STAR = Star("server", 1.0, 0.1)
+OPTIMIZERS = [
+    Sgd(0.1),
+    Momentum(0.1, 0.9),
+    Adam(0.1, 0.9, 0.99, 1e-3),
+    STAR,
+    STAR.shaped([Named("matrix", (1, 3)), Named("scalar", ())]),
+]
 
 
 def full_state(round_: int = 7) -> RunState:
@@ -98,9 +106,9 @@ def test_what_is_read_is_what_was_kept(tmp_path: Path) -> None:
     assert same(load(tmp_path), state)
 
 
-@pytest.mark.parametrize("optimizer", [Sgd(0.1), Momentum(0.1, 0.9), Adam(0.1, 0.9, 0.99, 1e-3)])
-def test_every_server_optimizer_is_kept(optimizer: Sgd | Momentum | Adam, tmp_path: Path) -> None:
-    _, kept = optimizer.step(torch.ones(4), optimizer.start(W))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_server_optimizer_is_kept(optimizer: ServerOptimizer, tmp_path: Path) -> None:
+    _, kept = optimizer.step(torch.ones(4), optimizer.start(W), W)
     state = dataclasses.replace(full_state(), server=dataclasses.replace(full_state().server, optimizer=kept))
     Checkpoints(tmp_path, 2).save(state)
     assert same(load(tmp_path), state)

@@ -26,12 +26,12 @@ READ = {
 }
 """What is refused before anything is composed."""
 COMPOSED = {
-    "solver=null": "solver=null: unknown choice; known are adam, gradient, sgd",
+    "solver=null": "solver=null: unknown choice; known are adam, gradient, sgd, star",
     "solver=sdg": "solver=sdg: unknown choice; did you mean sgd?",
     "=3": "=3: has no key of a configuration; give key=value or group=choice",
     "uplink@downlink=qsgd": "uplink@downlink=qsgd: has no key of a configuration; give key=value or group=choice",
-    "+solver=sgd": "+solver=sgd: a group has one choice; give solver= one of adam, gradient, sgd",
-    "~solver": "~solver: a group has one choice; give solver= one of adam, gradient, sgd",
+    "+solver=sgd": "+solver=sgd: a group has one choice; give solver= one of adam, gradient, sgd, star",
+    "~solver": "~solver: a group has one choice; give solver= one of adam, gradient, sgd, star",
     "~seed": "seed: missing; give it a value, Settings needs it",
     "~solver.momentum": "solver.momentum: missing; give it a value, Sgd needs it",
     "~nope": "~nope: Could not delete from config. 'nope' does not exist.; change or drop it",

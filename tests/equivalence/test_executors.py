@@ -31,6 +31,8 @@ CONFIGURATIONS = {
     "FedGKD": (*METHOD, "experiment=fedgkd", "algorithm=artemis", *PARTIAL),
     "FedDistill+": (*METHOD, "experiment=feddistill", *PARTIAL),
     "FedDistill+, unicast": (*METHOD, "experiment=feddistill", "algorithm=rand_mcm"),
+    "STAR": (*SUPERVISED, *SIZE, "solver=star", "server=star", "algorithm=rand_mcm", *PARTIAL),
+    "STAR, carried": (*RESSL, *SIZE, "server=star", "algorithm=artemis"),
     "ReSSL": (*RESSL, *SIZE, *PARTIAL),
     "ReSSL, averaged": (*RESSL, *SIZE, "task.teacher=average", "task.mixing=0.5", "algorithm=diana"),
     "ReSSL, anchors": (*RESSL, *SIZE, "task.teacher=from_global", "task.queue=anchors", "algorithm=rand_mcm"),
@@ -62,6 +64,9 @@ SAMPLE = [
     ("FedDistill+", 2, "memory", True),
     ("FedDistill+", 4, "folder", False),
     ("FedDistill+, unicast", 2, "folder", True),
+    ("STAR", 2, "folder", False),
+    ("STAR", 4, "memory", True),
+    ("STAR, carried", 2, "folder", False),
     ("ReSSL", 2, "folder", True),
     ("ReSSL", 4, "memory", False),
     ("ReSSL, averaged", 2, "folder", False),
@@ -138,9 +143,12 @@ def test_a_run_goes_on_under_another_executor(cut: str, reference: Reference, tm
     goes_on("rand_mcm", cut, reference, tmp_path)
 
 
+STATEFUL = ("FedKD", "co-trained", "FedGKD", "FedDistill+", "STAR", "STAR, carried", "ReSSL", "ReSSL, averaged")
+
+
 @pytest.mark.parametrize("cut", ["local, processes", "processes, local, in memory"])
-@pytest.mark.parametrize("name", ["FedKD", "co-trained", "FedGKD", "FedDistill+", "ReSSL", "ReSSL, averaged"])
-def test_teachers_and_what_travels_beside_the_model_go_on_too(
+@pytest.mark.parametrize("name", STATEFUL)
+def test_teachers_optimizers_and_what_travels_beside_the_model_go_on_too(
     name: str, cut: str, reference: Reference, tmp_path: Path
 ) -> None:
     goes_on(name, cut, reference, tmp_path)

@@ -26,7 +26,7 @@ from fedkd.tasks.losses import (
     Transformed,
     WeightedTransformed,
 )
-from fedkd.trainers import Adam, Batched, Gradient, Pupil, Serial, Sgd, Solver, Update
+from fedkd.trainers import Adam, Batched, Gradient, Pupil, Serial, Sgd, Solver, Star, Update
 
 MODELS = {
     path.stem: path
@@ -66,6 +66,7 @@ SOLVERS: dict[str, Solver] = {
     "proximal": Sgd(0.05, 0.0, 0.0, 0.5),
     "proximal momentum": Sgd(0.05, 0.9, 0.0, 0.5),
     "adam": Adam(1e-3, 0.9, 0.99, 1e-8, 0.1, 0.0),
+    "star": Star("client", 1.0, 0.01, 0.0),
 }
 SERIAL = Serial(epochs=2, batch_size=4, batches=0, fused="off")
 

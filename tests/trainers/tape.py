@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-WAITING = ("aten._local_scalar_dense", "aten.nonzero", "aten.equal")
-"""What a device would have to be waited for: a number in Python, a shape that depends on values."""
+WAITING = ("aten.lift_fresh", "aten._local_scalar_dense", "aten.nonzero", "aten.equal")
+"""What a device would have to be waited for: a number in Python or from it, a shape that depends on values."""
 
 
 class Tape(TorchDispatchMode):
@@ -33,7 +33,8 @@ class Tape(TorchDispatchMode):
         known = {place(value) for value in inputs}
         fresh = [value for value in tensors(result) if place(value) not in known]
         self._made |= {place(value) for value in fresh}
-        self.operations.append((func, args, kwargs, fresh))
+        # Aliases keep the shape that a tensor has now: ``squeeze_`` may change it.
+        self.operations.append((func, args, kwargs, [value.detach() for value in fresh]))
         return result
 
     def _save(self, inputs: list[Tensor]) -> None:

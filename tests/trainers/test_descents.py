@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fedkd.keys import key
-from fedkd.trainers import Adam, Gradient, Sgd, Solver
+from fedkd.trainers import Adam, Gradient, Sgd, Solver, Star
 from fedkd.vectors import Flat
 
 SHAPES = [(3, 4), (3,), (2, 1, 2, 2)]
@@ -20,6 +20,8 @@ SOLVERS = [
     Sgd(0.1, 0.0, 0.2, 0.7),
     Sgd(0.1, 0.9, 0.2, 0.7),
     Adam(0.01, 0.9, 0.99, 1e-8, 0.1, 0.7),
+    Star("client", 2.0, 0.1, 0.0),
+    Star("client", 2.0, 0.0, 0.7),
 ]
 EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=repr)
 GOING = [4, 4, 3, 1]

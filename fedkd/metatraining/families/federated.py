@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from fedkd_compression import Key
 
 
+HELD_OUT = 4
+
+
 @dataclass(frozen=True)
 class Rounds:
     """What a round is.
@@ -44,11 +47,11 @@ class Rounds:
 class Federated(Family):
     """Perceptrons on samples that are divided by Dirichlet's law among clients; the step of a task is a round.
 
-    The gradient of a round is the pseudo-gradient (w - mean w_i) / (steps rate), its loss the mean of the cohort's
-    first batches at w, which is what the server's model costs its clients.
+    The gradient of a round is the pseudo-gradient (w - mean w_i) / (steps rate). Its loss is that of w on samples that
+    no client holds: an optimizer that makes the clients' own losses vanish can make it grow.
 
     Args:
-        x: samples [N, features].
+        x: samples [N, features]; every ``HELD_OUT``-th is held out.
         y: their classes [N].
         hidden: widths of the hidden layers.
         rounds: what a round is.
@@ -58,9 +61,12 @@ class Federated(Family):
     floor = 1e-1
 
     def __init__(self, x: Tensor, y: Tensor, hidden: tuple[int, ...], rounds: Rounds) -> None:
-        self.x, self.y, self.rounds = x, y, rounds
+        held = torch.arange(len(x)) % HELD_OUT == 0
+        self.x, self.y, self.rounds = x[~held], y[~held], rounds
+        self._held_out = x[held], y[held]
         self.widths = (x.shape[1], *hidden, int(y.max()) + 1)
-        self._gradients = torch.func.vmap(torch.func.grad_and_value(loss))
+        self._gradients = torch.func.vmap(torch.func.grad(loss))
+        self._losses = torch.func.vmap(loss, in_dims=(0, None, None))
 
     def begin(self, stream: Key) -> Start:
         """A network and a division: places of each client's samples [clients, most], padded, and their number."""
@@ -85,15 +91,13 @@ class Federated(Family):
         rounds, models = self.rounds, len(drawn)
         batches = self._batches(fixed, drawn)
         local = [part.repeat_interleave(rounds.cohort, 0) for part in params]
-        first = torch.empty(0)
         for step in range(rounds.steps):
-            grads, losses = self._gradients(local, self.x[batches[:, step]], self.y[batches[:, step]])
-            first = losses if step == 0 else first
+            grads = self._gradients(local, self.x[batches[:, step]], self.y[batches[:, step]])
             local = [part - rounds.rate * grad for part, grad in zip(local, grads, strict=True)]
         scale = rounds.steps * rounds.rate
         means = [part.view(models, rounds.cohort, *part.shape[1:]).mean(1) for part in local]
         slopes = [(before - after) / scale for before, after in zip(params, means, strict=True)]
-        return first.view(models, rounds.cohort).mean(1), slopes
+        return self._losses(params, *self._held_out), slopes
 
     def _batches(self, fixed: list[Tensor], drawn: Tensor) -> Tensor:
         """Places in all samples [models cohort, steps, batch]."""

@@ -129,12 +129,21 @@ def follow(world: World) -> int:
 def main() -> None:
     """Scenarios are in modules of their own, which know this one by its name."""
     sys.modules["echo"] = sys.modules[__name__]
+    import meetings
     import scenarios
 
     if SCENARIO == "unequal" and rank_of_environment() == 1:
         tell()
         sys.modules["mpi4py"] = None  # As if it were not installed here.
-    run(lambda world: scenarios.SCENARIOS[SCENARIO](world) if world.rank == 0 else follow(world))
+
+    def play(world: World) -> int:
+        if SCENARIO in meetings.MEETINGS:
+            meetings.MEETINGS[SCENARIO](world)
+        elif world.rank == 0:
+            return scenarios.SCENARIOS[SCENARIO](world)
+        return follow(world)
+
+    run(play)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,152 @@
+"""Training curves of the client's theta beside tuned optimizers: where it was trained, for longer, and elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from fedkd.metatraining.families import Networks, Quadratics, family_of
+from fedkd.optimizers import Theta, read_theta
+from sims.found import Found
+from sims.plots import Curve, Panel, Table, spread
+from sims.star.elsewhere import ELSEWHERE
+from sims.star.unrolled import Classical, Learned, Rule, final, tuned, unrolled
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fedkd.metatraining.families import Family
+
+HORIZON = 100
+"""Steps of the shortest tasks of its training."""
+RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+TUNING = tuple(range(1000, 1003))
+"""Seeds on which rates are chosen; others are shown."""
+SMOOTH = 20
+LONG = 100
+DIVERGED = 1.0
+"""A quadratic's loss relative to its start, above which a run counts as diverged."""
+RUNS = 20
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is run.
+
+    Args:
+        seeds: shown.
+        horizon: steps.
+        times: by which it is longer.
+        rates: tried for each optimizer.
+        runs: on quadratics at ``LONG`` times the horizon.
+    """
+
+    seeds: tuple[int, ...]
+    horizon: int
+    times: int
+    rates: tuple[float, ...]
+    runs: int
+
+
+FULL = Size((0, 1, 2, 3, 4), HORIZON, 10, RATES, RUNS)
+TINY = Size((0, 1), 20, 2, (0.01, 0.05), 2)
+
+
+def rivals(rates: Sequence[float]) -> dict[str, list[Rule]]:
+    """Optimizers that are tuned, each over the same rates."""
+    adam, sgd, decoupled = torch.optim.Adam, torch.optim.SGD, torch.optim.AdamW
+    return {
+        "Adam": [Classical(adam, rate) for rate in rates],
+        "AdamW, decay .01": [Classical(decoupled, rate, (("weight_decay", 0.01),)) for rate in rates],
+        "SGD, momentum .9": [Classical(sgd, 10 * rate, (("momentum", 0.9),)) for rate in rates],
+    }
+
+
+def curves(size: Size, theta: str) -> Found:
+    """All grounds at the horizon and at ten times it; then long runs on quadratics."""
+    learned, rows, panels = Learned(read_theta(theta)), list[dict[str, object]](), list[Panel]()
+    for name, family in grounds().items():
+        for steps in (size.horizon, size.times * size.horizon):
+            found = compared(family, learned, steps, size)
+            rows += [_row(name, steps, rule, chosen, losses) for rule, (chosen, losses) in found.items()]
+            if name == next(iter(grounds())) or steps == size.horizon:
+                panels.append(_panel(f"{name}, {steps} steps", {rule: each for rule, (_, each) in found.items()}))
+    long = stable(learned.theta, size)
+    return Found("curves", [_table(rows, size), _stability(long, size)], panels, {"rows": rows, "quadratics": long})
+
+
+def grounds() -> dict[str, Family]:
+    """Where it was trained first, then wider, deeper, other networks, other samples."""
+    digits = family_of("digits")
+    assert isinstance(digits, Networks), "its samples serve others"
+    made = {"digits, 64-32-10 (trained on)": digits}
+    made |= {name: make(digits.x, digits.y) for name, make in ELSEWHERE.items()}
+    return made | {"MNIST at 14 x 14, 196-16-10": family_of("mnist5k"), "signals, 40-32-10": family_of("signals")}
+
+
+def compared(family: Family, learned: Learned, steps: int, size: Size) -> dict[str, tuple[float | None, Tensor]]:
+    """The rate chosen for each and its losses [steps, seeds], STAR's first: it has none."""
+    found: dict[str, tuple[float | None, Tensor]] = {"STAR": (None, unrolled(family, learned, size.seeds, steps))}
+    for name, rules in rivals(size.rates).items():
+        chosen = tuned(family, rules, TUNING, steps)
+        assert isinstance(chosen, Classical), "only those have a rate"
+        found[name] = chosen.rate, unrolled(family, chosen, size.seeds, steps)
+    return found
+
+
+def stable(theta: Theta, size: Size) -> dict[str, object]:
+    """Noisy quadratics with all eigenvalues of H below 2 / b1, at a hundred times the horizon."""
+    family = Quadratics(20, 5, 1e-3, 0.1)
+    losses = unrolled(family, Learned(theta), range(size.runs), LONG * size.horizon)
+    last = final(losses)
+    return {
+        "steps": LONG * size.horizon,
+        "diverged": int((~(last < DIVERGED)).sum()),
+        "runs": size.runs,
+        "start": losses[0].tolist(),
+        "final": last.tolist(),
+        "worst step": losses[size.horizon :].max(0).values.tolist(),
+    }
+
+
+def _row(ground: str, steps: int, rule: str, rate: float | None, losses: Tensor) -> dict[str, object]:
+    return {"ground": ground, "steps": steps, "rule": rule, "rate": rate, "final": final(losses).tolist()}
+
+
+def _table(rows: Sequence[dict[str, object]], size: Size) -> Table:
+    """A row a ground and length, a column an optimizer."""
+    rules = list(dict.fromkeys(str(row["rule"]) for row in rows))
+    cells = {(row["ground"], row["steps"], row["rule"]): row for row in rows}
+    places = list(dict.fromkeys((row["ground"], row["steps"]) for row in rows))
+    lines = [[f"{ground}", str(steps), *[_cell(cells[ground, steps, rule]) for rule in rules]] for ground, steps in places]
+    return Table(f"training loss of the last {SMOOTH} steps, {len(size.seeds)} seeds", ["", "steps", *rules], lines)
+
+
+def _cell(row: dict[str, object]) -> str:
+    values = row["final"]
+    assert isinstance(values, list), "one a seed"
+    rate = "" if row["rate"] is None else f" ({row['rate']:g})"
+    return f"{spread(values, '.3g')}{rate}"
+
+
+def _stability(long: dict[str, object], size: Size) -> Table:
+    last = long["final"]
+    assert isinstance(last, list), "one a run"
+    return Table(
+        f"noisy quadratics, {long['steps']} steps",
+        ["", "runs", "diverged", "final loss, share of the first", "worst of all"],
+        [["STAR", str(size.runs), str(long["diverged"]), spread(last, ".3g"), f"{max(last):.3g}"]],
+    )
+
+
+def _panel(title: str, found: dict[str, Tensor]) -> Panel:
+    drawn = []
+    for look, (name, losses) in enumerate(found.items()):
+        smooth = losses.unfold(0, SMOOTH, SMOOTH // 2).mean(-1).clamp(max=10.0).T.double().numpy()
+        x = SMOOTH / 2 + SMOOTH // 2 * np.arange(smooth.shape[1])
+        drawn.append(Curve(name, [x] * len(smooth), list(smooth), look))
+    return Panel(title, "steps", "training loss", drawn, log_y=True)
