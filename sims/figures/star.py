@@ -1,12 +1,13 @@
 """STAR: stability on quadratics, training curves of the client's theta, the server's theta beside tuned optimizers.
 
-    python sims/figures/star.py [parts=quadratics,curves,server,forms] [client=client] [server=server] [--quick]
+    python sims/figures/star.py [parts=quadratics,curves,server,clients,forms] [client=FILE] [server=FILE] [--quick]
 
-quadratics: where the noisy quadratic is stable, what a nominal term and small thetas do for it. curves: losses where the
-client's theta was trained, at ten times the horizon, on wider, deeper and other networks and samples, beside Adam, AdamW
-and SGD with a rate tuned for each. server: federated runs on partitions that no meta-training has seen, FedAvg, FedAvgM,
-FedAdam and FedYogi tuned with as many settings. forms: short meta-trainings of other forms of the optimizer.
-Runs of the part "server" have folders below ``output``, and what is finished is not run again.
+quadratics: where the noisy quadratic is stable, what a nominal term and small thetas do for it. curves: losses where
+the client's theta was trained, at ten times the horizon, on wider, deeper and other networks and samples, beside Adam,
+AdamW and SGD with a rate tuned for each. server: federated runs on partitions that no meta-training has seen, FedAvg,
+FedAvgM, FedAdam and FedYogi tuned with as many settings. clients: the client's theta as local solver, beside SGD and
+Adam. forms: short meta-trainings of other forms of the optimizer. Federated runs and meta-trainings have folders below
+``output``: what is finished is not run again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from fedkd.records import Console
 from sims import options
 from sims.found import Found, write
 from sims.plots import rendered
-from sims.star import curves, forms, quadratic, server
+from sims.star import curves, forms, quadratic, rounds
 from sims.studies import Study
 
 QUICK: dict[str, object] = {"size": "tiny"}
@@ -43,7 +44,7 @@ class Asked:
         output: folder of the results.
     """
 
-    parts: tuple[str, ...] = ("quadratics", "curves", "server", "forms")
+    parts: tuple[str, ...] = ("quadratics", "curves", "server", "clients", "forms")
     client: str = "client"
     server: str = "server"
     size: str = "full"
@@ -72,8 +73,15 @@ def _curves(asked: Asked, console: Console) -> Found:
 
 
 def _server(asked: Asked, console: Console) -> Found:
-    study = Study(Path(asked.output) / "server", console)
-    return server.server(study, server.TINY if asked.tiny else server.FULL, asked.server)
+    return rounds.server(Study(Path(asked.output) / "server", console), _size(asked), asked.server)
+
+
+def _clients(asked: Asked, console: Console) -> Found:
+    return rounds.clients(Study(Path(asked.output) / "clients", console), _size(asked), asked.client)
+
+
+def _size(asked: Asked) -> rounds.Size:
+    return rounds.TINY if asked.tiny else rounds.FULL
 
 
 def _forms(asked: Asked, console: Console) -> Found:
@@ -84,6 +92,7 @@ PARTS: dict[str, Callable[[Asked, Console], Found]] = {
     "quadratics": _quadratics,
     "curves": _curves,
     "server": _server,
+    "clients": _clients,
     "forms": _forms,
 }
 
