@@ -1,11 +1,12 @@
 """How much faster two MPI ranks meta-train than one, and whether they find the same gradient of theta.
 
-    python benchmarks/metatraining.py [--families digits,digits] [--particles 16] [--steps 30] [--out FILE.json]
+    python benchmarks/metatraining.py [--families digits,digits,digits,digits] [--particles 16] [--steps 30] [--out F]
 
 The training of ``sims/metatrain.py``, started under ``mpirun -n 1`` and under ``mpirun -n 2``, one thread a rank, from
-the same seed. Both jobs are there all the time and take turns, step by step, so that a ratio holds on a machine whose
-speed drifts. Four groups of particles are divided among the ranks. A step is one truncation of all particles, what ranks tell each other, and AdamW's step. The speed-up is
-the median of the steps' ratios; the gradients of both are compared number by number.
+the same seed; four groups of particles are divided among the ranks. Both jobs are there all the time and take turns,
+step by step, so that a ratio holds on a machine whose speed drifts. A step is one truncation of all particles, what
+ranks tell each other, and AdamW's step. The speed-up is the median of the steps' ratios; the gradients of both are
+compared number by number.
 """
 
 from __future__ import annotations

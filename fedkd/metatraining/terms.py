@@ -36,9 +36,9 @@ class Terms:
         output: folder of theta, checkpoints, and the log.
     """
 
-    families: tuple[str, ...] = ("digits", "digits", "signals", "quadratics")
+    families: tuple[str, ...] = ("digits", "digits", "signals", "deep_signals", "mnist5k", "quadratics")
     particles: int = 16
-    steps: int = 2000
+    steps: int = 1500
     truncation: int = 20
     shortest: int = 100
     longest: int = 1000

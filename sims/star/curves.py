@@ -122,9 +122,7 @@ def _table(rows: Sequence[dict[str, object]], size: Size) -> Table:
     rules = list(dict.fromkeys(str(row["rule"]) for row in rows))
     cells = {(row["ground"], row["steps"], row["rule"]): row for row in rows}
     places = list(dict.fromkeys((row["ground"], row["steps"]) for row in rows))
-    lines = [
-        [f"{ground}", str(steps), *[_cell(cells[ground, steps, rule]) for rule in rules]] for ground, steps in places
-    ]
+    lines = [[*map(str, place), *[_cell(cells[*place, rule]) for rule in rules]] for place in places]
     return Table(f"training loss of the last {SMOOTH} steps, {len(size.seeds)} seeds", ["", "steps", *rules], lines)
 
 

@@ -58,9 +58,8 @@ class Size:
 
 
 FULL = Size(len(FORMS), Terms(families=("digits",), steps=300), (0, 1, 2, 3, 4), 100, 10, 100)
-TINY = Size(
-    2, Terms(families=("quadratics",), steps=2, particles=2, truncation=5, shortest=5, longest=10), (0,), 20, 2, 2
-)
+FEW = Terms(families=("quadratics",), steps=2, particles=2, truncation=5, shortest=5, longest=10)
+TINY = Size(2, FEW, (0,), 20, 2, 2)
 
 
 def forms(size: Size, folder: Path, console: Console) -> Found:

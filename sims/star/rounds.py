@@ -108,10 +108,9 @@ class Setting:
         """For a run."""
         given = dict(zip(self.method.grid, self.values, strict=True))
         # A pseudo-gradient is that of a client's steps; the rule wants about a gradient.
-        unit = (
-            [f"server.unit={STEPS * given['solver.learning_rate']:g}"] if "server=star" in self.method.overrides else []
-        )
-        return [*COMMON, *self.method.overrides, *[f"{field}={value:g}" for field, value in given.items()], *unit]
+        if "server=star" in self.method.overrides:
+            given["server.unit"] = STEPS * given["solver.learning_rate"]
+        return [*COMMON, *self.method.overrides, *[f"{field}={value:g}" for field, value in given.items()]]
 
     @property
     def words(self) -> str:

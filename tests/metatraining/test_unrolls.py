@@ -108,6 +108,22 @@ def test_tasks_follow_each_other_and_last_as_long_as_their_stream_says() -> None
     assert len({times[1] for times in began.values()}) > 3
 
 
+def test_first_tasks_end_at_any_time_so_that_particles_are_staggered() -> None:
+    """Of ten truncations each: some end after one, some after ten, all about equally often; later ones after ten."""
+    unrolls = Unrolls(Plain(), STAR_FORM, Lengths(1, 10, 10), STREAM, 200)
+    begun = torch.stack([losses.begins for losses in advanced(unrolls, range(30))])
+    second = 1 + begun[1:].double().argmax(0)
+    counts = second.bincount(minlength=11)
+    assert len(counts) == 11
+    assert not counts[0]
+    # A share of a tenth of 200 has a deviation of 4.2.
+    assert ((counts[1:] - 20).abs() < 5 * 4.3).all()
+    assert counts[1:].all()
+    places = torch.arange(200)
+    assert begun[second + 10, places].all()
+    assert (begun[:21].sum(0) == 3).all()
+
+
 def test_losses_count_as_no_more_than_the_ceiling() -> None:
     class Low(Plain):
         ceiling = 0.1

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sims import options
-from sims.figures import ats, federated_baselines, mcm_bits, mcm_convex, mcm_deep, predictions, ressl, virtual_time
+from sims.figures import ats, federated_baselines, mcm_bits, mcm_convex, mcm_deep, predictions, ressl, star, virtual_time
 
 ROOT = Path(__file__).parents[2]
-OTHERS = ("federated-baselines", "learned-predictions", "self-supervised", "virtual-time")
+OTHERS = ("federated-baselines", "learned-optimizers", "learned-predictions", "self-supervised", "virtual-time")
 PAGES = [*sorted((ROOT / "docs" / "reproducing").glob("*.md")), *(ROOT / "docs" / f"{name}.md" for name in OTHERS)]
 READERS: dict[str, Callable[[Sequence[str]], object]] = {
     "ats": lambda arguments: options.read(ats.Asked, arguments, ats.QUICK),
@@ -23,6 +23,7 @@ READERS: dict[str, Callable[[Sequence[str]], object]] = {
     "mcm_deep": mcm_deep.request,
     "predictions": lambda arguments: options.read(predictions.Asked, arguments, predictions.QUICK),
     "ressl": lambda arguments: options.read(ressl.Asked, arguments, ressl.QUICK),
+    "star": lambda arguments: options.read(star.Asked, arguments, star.QUICK),
     "virtual_time": lambda arguments: options.read(virtual_time.Asked, arguments, virtual_time.QUICK),
 }
 """Their tests run each of them at a tiny size."""
