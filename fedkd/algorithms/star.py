@@ -45,6 +45,8 @@ class Star(ServerOptimizer):
     tensors: tuple[Named, ...] = field(default=(), metadata={"configured": False})
 
     def __post_init__(self) -> None:
+        if not self.step_size > 0:
+            raise ConfigurationError(f"Star: step_size={self.step_size:g} is not positive; choose step_size > 0")
         if not self.unit > 0:
             raise ConfigurationError(f"Star: unit={self.unit:g} is not positive; choose unit > 0")
         # A file that is missing is told now, not after the first round.

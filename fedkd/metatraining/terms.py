@@ -38,7 +38,7 @@ class Terms:
 
     families: tuple[str, ...] = ("digits", "digits", "signals", "deep_signals", "mnist5k", "quadratics")
     particles: int = 16
-    steps: int = 1500
+    steps: int = 1000
     truncation: int = 20
     shortest: int = 100
     longest: int = 1000
@@ -87,7 +87,7 @@ class ServerTerms(Terms):
 
     families: tuple[str, ...] = ("federated_digits", "federated_digits", "federated_signals", "federated_signals")
     particles: int = 8
-    steps: int = 1000
+    steps: int = 600
     truncation: int = 10
     shortest: int = 30
     longest: int = 300

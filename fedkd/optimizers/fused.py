@@ -34,12 +34,20 @@ def star_update_(
         models: how many models these are at once; None: one, without a dimension for it.
     """
     with torch.no_grad():
-        changed, after = _by_formulas(theta, state, params, grads, step, models)
-        for one, other in zip(params, changed, strict=True):
-            one.copy_(other)
-        for old, new in zip(state, after, strict=True):
-            for one, other in zip(old, new, strict=True):
+        left = list(range(len(params)))
+        if any(parameter.is_cpu for parameter in params):
+            # numba is imported only where loops can serve.
+            from fedkd.optimizers.compiled.call import advanced
+
+            left = advanced(theta, state, params, grads, step, models)
+        if left:
+            kept, tensors = [state[index] for index in left], [params[index] for index in left]
+            changed, after = _by_formulas(theta, kept, tensors, [grads[index] for index in left], step, models)
+            for one, other in zip(tensors, changed, strict=True):
                 one.copy_(other)
+            for old, new in zip(kept, after, strict=True):
+                for one, other in zip(old, new, strict=True):
+                    one.copy_(other)
 
 
 def _by_formulas(

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 COUNT = 3
 """Decays of momenta, and of factored squares."""
-_TINY = 1e-30
+TINY = 1e-30
+"""Added to squares before they are factored."""
 
 
 class Moments(NamedTuple):
@@ -71,7 +72,7 @@ def moved(theta: Theta, moments: Moments, gradient: Tensor) -> Moments:
     """All means one gradient [*s] on."""
     square = gradient * gradient
     axes = factored(gradient.shape)
-    floor = square + _TINY
+    floor = square + TINY
     momenta = _mix(theta.momenta, moments.momenta, gradient)
     second = theta.second * moments.second + (1 - theta.second) * square
     if axes is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ def scaled(theta: Theta, step_size: float, weight_decay: float) -> Theta:
 
     Args:
         theta: what was learned.
-        step_size: multiplies both terms of the update, > 0.
+        step_size: multiplies both terms of the update, >= 0.
         weight_decay: takes the place of the form's.
 
     Raises:
@@ -27,8 +28,8 @@ def scaled(theta: Theta, step_size: float, weight_decay: float) -> Theta:
         >>> scaled(theta, 2.0, 0.0).form.nominal_step == 2 * theta.form.nominal_step
         True
     """
-    if not step_size > 0:
-        raise ConfigurationError(f"Star: step_size={step_size:g} is not positive; choose step_size > 0")
+    if not 0 <= step_size < math.inf:
+        raise ConfigurationError(f"Star: step_size={step_size:g} is not in [0, inf); choose step_size = 1")
     form: Form = replace(
         theta.form,
         nominal_step=theta.form.nominal_step * step_size,

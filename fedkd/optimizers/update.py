@@ -67,7 +67,7 @@ def network_outputs(theta: Theta, inputs: Tensor, step: int | Tensor) -> Tensor:
     hidden = weight[: len(flat)].T @ flat + (bias + time_of(step, flat) @ weight[len(flat) :])[:, None]
     for weight, bias in others:
         hidden = weight.T @ torch.relu(hidden) + bias[:, None]
-    outputs: Tensor = hidden.reshape(-1, *inputs.shape[1:])
+    outputs: Tensor = hidden.reshape(len(hidden), *inputs.shape[1:])
     return outputs
 
 

@@ -40,6 +40,8 @@ class Star(Solver):
     proximal: float
 
     def __post_init__(self) -> None:
+        if not self.step_size > 0:
+            raise ConfigurationError(f"Star: step_size={self.step_size:g} is not positive; choose step_size > 0")
         if not 0 <= self.weight_decay < 1:
             raise ConfigurationError(f"Star: weight_decay={self.weight_decay:g} is outside [0, 1); choose 0")
         if not 0 <= self.proximal < math.inf:

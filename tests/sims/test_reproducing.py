@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from sims import options
-from sims.figures import ats, federated_baselines, mcm_bits, mcm_convex, mcm_deep, predictions, ressl, star, virtual_time
+from sims.figures import (
+    ats,
+    federated_baselines,
+    mcm_bits,
+    mcm_convex,
+    mcm_deep,
+    predictions,
+    ressl,
+    star,
+    virtual_time,
+)
 
 ROOT = Path(__file__).parents[2]
 OTHERS = ("federated-baselines", "learned-optimizers", "learned-predictions", "self-supervised", "virtual-time")

@@ -25,7 +25,7 @@ from typing import TypeVar, cast
 import torch
 from numba import njit
 
-from fedkd_compression.kernels.compiled.notice import announce_compilation, announce_missing_cache
+from fedkd_compression.kernels.compiled.notice import Notice
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -36,7 +36,7 @@ _PIECES = 4
 
 _chosen: ContextVar[int | None] = ContextVar("fedkd_compression_threads", default=None)
 
-announce_compilation()
+_notice = Notice("fedkd_compression", "fedkd_compression: compiling its kernels")
 
 
 def compiled(function: Function) -> Function:
@@ -45,7 +45,7 @@ def compiled(function: Function) -> Function:
         return cast(Function, njit(cache=True, nogil=True)(function))
     except RuntimeError:
         # No folder for the cache can be written.
-        announce_missing_cache()
+        _notice.without_cache()
         return cast(Function, njit(nogil=True)(function))
 
 

@@ -9,33 +9,31 @@ from numba.core import event
 _log = logging.getLogger("fedkd_compression")
 
 
-class _Notice(event.Listener):
-    """Hears of every function that numba compiles in this process; those found in its cache it does not compile."""
+class Notice(event.Listener):
+    """Hears of every function of a package that numba compiles here; those found in its cache it does not compile.
 
-    text = "fedkd_compression: compiling its kernels, once for this machine (about 20 s)"
-    said = False
+    Args:
+        package: whose functions are meant.
+        what: it compiles, in a few words.
+    """
+
+    def __init__(self, package: str, what: str) -> None:
+        self._package, self._what, self._said = package, what, False
+        self._text = f"{what}, once for this machine (about 20 s)"
+        event.register("numba:compile", self)  # type: ignore[no-untyped-call]
 
     def on_start(self, event: event.Event) -> None:
-        ours = event.data["dispatcher"].py_func.__module__.startswith("fedkd_compression.")
-        if ours and not self.said:
-            self.said = True
-            _log.warning(self.text)
+        """Say so, once."""
+        ours = event.data["dispatcher"].py_func.__module__.startswith(f"{self._package}.")
+        if ours and not self._said:
+            self._said = True
+            _log.warning(self._text)
 
     def on_end(self, event: event.Event) -> None:
         """Nothing to say."""
 
-
-_notice = _Notice()
-
-
-def announce_compilation() -> None:
-    """Say so at the first kernel that numba's cache does not hold."""
-    event.register("numba:compile", _notice)  # type: ignore[no-untyped-call]
-
-
-def announce_missing_cache() -> None:
-    """Say, instead, that every process compiles."""
-    _notice.text = (
-        "fedkd_compression: compiling its kernels in every process, for no folder of a cache can be written; "
-        "name one in NUMBA_CACHE_DIR"
-    )
+    def without_cache(self) -> None:
+        """Say, instead, that every process compiles."""
+        self._text = (
+            f"{self._what} in every process, for no folder of a cache can be written; name one in NUMBA_CACHE_DIR"
+        )
