@@ -56,7 +56,7 @@ def request(arguments: Sequence[str]) -> tuple[str, Terms]:
     return role, options.read(ROLES[role], rest, QUICK)
 
 
-def train(terms: Terms, exchange: Exchange, command: str, console: Console) -> None:
+def train(terms: Terms, exchange: Exchange, console: Console) -> None:
     """Go on from the last checkpoint, or begin; to the last step."""
     torch.set_num_threads(1)
     training = MetaTraining(terms, exchange)
@@ -71,7 +71,7 @@ def train(terms: Terms, exchange: Exchange, command: str, console: Console) -> N
             if exchange.rank == 0:
                 lines.write(past[-1].step, _line(past[-1], time.perf_counter() - began))
             if training.learner.step % terms.checkpoint_every == 0 or training.learner.step == terms.steps:
-                kept.save(training, {"command": command, "steps": str(training.learner.step)})
+                kept.save(training)
             if training.learner.step % SAID == 0:
                 console.announce(_said(terms, past[-SAID:]))
 
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str], exchange: Exchange | None = None) -> None:
     # The check removes what it makes: others must not be making it meanwhile.
     exchange.meet()
     console = Console("auto", quiet=exchange.rank > 0)
-    train(terms, exchange, " ".join(["python sims/metatrain.py", *arguments]), console)
+    train(terms, exchange, console)
     console.announce(f"theta: {Path(terms.output) / kept.THETA}")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fedkd.changes import WHERE
 from fedkd.configuration import Settings, check
+from fedkd.configuration.learned import FACT, thetas
 from fedkd.errors import ConfigurationError, StorageError
 from fedkd.executors import ClientError
 from fedkd.job import Job, execute
@@ -61,6 +62,7 @@ class Study:
         kept = read_manifest(folder) if begun else None
         if kept is not None:
             self._require_same(folder, kept["configuration"], values)
+            self._require_same_thetas(folder, kept["facts"], values)
             if kept["reason"] == "finished" or (kept["reason"] == "failed" and kept["code"] != StorageError.code):
                 return self._ended(folder)
         self.console.announce(f"{name}: {'goes on' if begun else 'begins'}")
@@ -79,6 +81,12 @@ class Study:
         if history.manifest["reason"] != "finished":
             raise RunFailedError(f"{folder}: {history.manifest['message']}", history)
         return history
+
+    @staticmethod
+    def _require_same_thetas(folder: Path, kept: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        """What was learned goes by a name, under which another theta may be by now."""
+        if FACT in kept and kept[FACT] != thetas(Settings.of(values)):
+            raise ConfigurationError(f"{folder}: holds a run with another theta; delete it or choose another --output")
 
     @staticmethod
     def _require_same(folder: Path, kept: Mapping[str, Any], values: Mapping[str, Any]) -> None:

@@ -26,12 +26,11 @@ FREE = ("output", "checkpoint_every")
 """Terms that a training may change when it goes on."""
 
 
-def save(training: MetaTraining, facts: Mapping[str, str]) -> None:
-    """Keep everything, and theta as it is to be used; a collective call.
+def save(training: MetaTraining) -> None:
+    """Keep everything, and theta as it is to be used, with the terms on which it learned; a collective call.
 
     Args:
         training: after a step.
-        facts: what theta's file tells of how it was learned.
 
     Raises:
         StorageError: the disk is full, or read-only; the checkpoint before is there still.
@@ -42,9 +41,12 @@ def save(training: MetaTraining, facts: Mapping[str, str]) -> None:
         write_tensors(_group(folder, group, step), unrolls.state(), {})
     training.exchange.meet()
     if training.exchange.rank == 0:
+        terms = dataclasses.asdict(training.terms)
+        learned = {name: value for name, value in terms.items() if name not in FREE}
+        facts = {"terms": json.dumps(learned), "step": str(step)}
         replace_bytes(folder / THETA, training.learner.theta.pack(facts))
         known = {**training.learner.state(), "totals": training.totals}
-        write_tensors(folder / STATE, known, {"terms": json.dumps(dataclasses.asdict(training.terms))})
+        write_tensors(folder / STATE, known, {"terms": json.dumps(terms)})
     training.exchange.meet()
     for group in training.groups:
         for old in folder.glob(_group(folder, group, "*").name):

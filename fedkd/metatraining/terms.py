@@ -65,13 +65,15 @@ class Terms:
             _least(name, getattr(self, name), 1)
         _least("number of families", len(self.families), 1)
         _least("longest", self.longest, self.shortest)
-        for name in ("warm_up", "decay", "seed"):
+        for name in ("warm_up", "decay", "nominal_step", "exponent", "free_step", "seed"):
             _least(name, getattr(self, name), 0)
         for name in ("sigma", "rate", "clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigurationError(f"{name}={getattr(self, name):g} is not positive; choose {name} > 0")
         if self.preconditioned not in (0, 1):
             raise ConfigurationError(f"preconditioned={self.preconditioned} is neither 0 nor 1; choose 1")
+        if not self.output:
+            raise ConfigurationError("output is empty; choose the name of a folder")
         self.form()
 
     def form(self) -> Form:
@@ -85,12 +87,12 @@ class Terms:
 class ServerTerms(Terms):
     """Of a server's optimizer: a step is a round."""
 
-    families: tuple[str, ...] = ("federated_digits", "federated_digits", "federated_signals", "federated_signals")
+    families: tuple[str, ...] = ("federated_digits", "federated_digits", "federated_digits", "federated_signals")
     particles: int = 8
-    steps: int = 600
+    steps: int = 400
     truncation: int = 10
-    shortest: int = 30
-    longest: int = 300
+    shortest: int = 50
+    longest: int = 500
     nominal_step: float = 0.02
     output: str = "runs/metatrain/server"
 

@@ -88,11 +88,12 @@ class Unrolls:
         for place in begins.nonzero().flatten().tolist():
             self._begin(place)
         losses = self._steps(Theta(self.form, thetas), self.stream.fold("steps", truncation))
-        finite = losses.isfinite().all(0)
+        finite = losses.isfinite()
         ceiling = self.family.ceiling
-        clipped = losses.nan_to_num(ceiling, ceiling).clamp(max=ceiling)
+        clipped = torch.where(finite, losses, ceiling).clamp(max=ceiling)
         mean = (clipped + self.family.floor).log().mean(0)
-        broken = ~(finite[: self.count] & finite[self.count :])
+        whole = finite.all(0)
+        broken = ~(whole[: self.count] & whole[self.count :])
         self._done += self.lengths.truncation
         self._left = torch.where(broken, 0, self._left - 1)
         return Losses(begins, mean[: self.count], mean[self.count :])

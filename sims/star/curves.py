@@ -11,10 +11,11 @@ import torch
 
 from fedkd.metatraining.families import Networks, Quadratics, family_of
 from fedkd.optimizers import Theta, read_theta
+from fedkd.optimizers.features import EPSILON
 from sims.found import Found
 from sims.plots import Curve, Panel, Table, spread
 from sims.star.elsewhere import ELSEWHERE
-from sims.star.unrolled import Classical, Learned, Rule, final, tuned, unrolled
+from sims.star.unrolled import Classical, Learned, Rule, final, task_of, tuned, unrolled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from fedkd.metatraining.families import Family
 
 HORIZON = 100
-"""Steps of the shortest tasks of its training."""
+"""Steps of the shortest tasks of its training; the longest had ten times as many."""
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 TUNING = tuple(range(1000, 1003))
 """Seeds on which rates are chosen; others are shown."""
@@ -30,7 +31,8 @@ SMOOTH = 20
 LONG = 100
 DIVERGED = 1.0
 """A quadratic's loss relative to its start, above which a run counts as diverged."""
-RUNS = 20
+STABLE = 2.0
+"""Of the nominal term's largest factor times an eigenvalue."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Size:
     Args:
         seeds: shown.
         horizon: steps.
-        times: by which it is longer.
+        times: by which it is longer, and longer again where theta was trained.
         rates: tried for each optimizer.
         runs: on quadratics at ``LONG`` times the horizon.
     """
@@ -52,31 +54,32 @@ class Size:
     runs: int
 
 
-FULL = Size((0, 1, 2, 3, 4), HORIZON, 10, RATES, RUNS)
+FULL = Size((0, 1, 2, 3, 4), HORIZON, 10, RATES, 20)
 TINY = Size((0, 1), 20, 2, (0.01, 0.05), 2)
 
 
 def rivals(rates: Sequence[float]) -> dict[str, list[Rule]]:
     """Optimizers that are tuned, each over the same rates."""
-    adam, sgd, decoupled = torch.optim.Adam, torch.optim.SGD, torch.optim.AdamW
+    adam, sgd = torch.optim.Adam, torch.optim.SGD
     return {
         "Adam": [Classical(adam, rate) for rate in rates],
-        "AdamW, decay .01": [Classical(decoupled, rate, (("weight_decay", 0.01),)) for rate in rates],
+        "Adam, cosine to 0": [Classical(adam, rate, falls=True) for rate in rates],
         "SGD, momentum .9": [Classical(sgd, 10 * rate, (("momentum", 0.9),)) for rate in rates],
     }
 
 
 def curves(size: Size, theta: str) -> Found:
-    """All grounds at the horizon and at ten times it; then long runs on quadratics."""
+    """All grounds at the horizon and at ten times it, the first at a hundred times; then long runs on quadratics."""
     learned, rows, panels = Learned(read_theta(theta)), list[dict[str, object]](), list[Panel]()
-    for name, family in grounds().items():
-        for steps in (size.horizon, size.times * size.horizon):
+    for place, (name, family) in enumerate(grounds().items()):
+        for power in range(2 if place else 3):
+            steps = size.horizon * size.times**power
             found = compared(family, learned, steps, size)
             rows += [_row(name, steps, rule, chosen, losses) for rule, (chosen, losses) in found.items()]
-            if name == next(iter(grounds())) or steps == size.horizon:
-                panels.append(_panel(f"{name}, {steps} steps", {rule: each for rule, (_, each) in found.items()}))
+            if place == 0 or power == 0:
+                panels.append(panel(f"{name}, {steps} steps", {rule: each for rule, (_, each) in found.items()}))
     long = stable(learned.theta, size)
-    return Found("curves", [_table(rows, size), _stability(long, size)], panels, {"rows": rows, "quadratics": long})
+    return Found("curves", [_table(rows, size), _stability(long)], panels, {"rows": rows, "quadratics": long})
 
 
 def grounds() -> dict[str, Family]:
@@ -99,18 +102,30 @@ def compared(family: Family, learned: Learned, steps: int, size: Size) -> dict[s
 
 
 def stable(theta: Theta, size: Size) -> dict[str, object]:
-    """Noisy quadratics with all eigenvalues of H below 2 / b1, at a hundred times the horizon."""
+    """Held-out quadratics in the nominal term's region of stability, at a hundred times the horizon.
+
+    Its factor of a momentum is at most b1 / sqrt(1e-6), where v is 0; times the largest eigenvalue that is at most 2.
+    """
     family = Quadratics(20, 5, 1e-3, 0.1)
-    losses = unrolled(family, Learned(theta), range(size.runs), LONG * size.horizon)
+    steepest = {seed: theta.form.nominal_step / EPSILON**0.5 * _steepest(family, seed) for seed in range(4 * size.runs)}
+    inside = [seed for seed, most in steepest.items() if most <= STABLE][: size.runs]
+    losses = unrolled(family, Learned(theta), inside, LONG * size.horizon)
     last = final(losses)
     return {
+        "steepest": [steepest[seed] for seed in inside],
         "steps": LONG * size.horizon,
         "diverged": int((~(last < DIVERGED)).sum()),
-        "runs": size.runs,
+        "runs": len(inside),
         "start": losses[0].tolist(),
         "final": last.tolist(),
         "worst step": losses[size.horizon :].max(0).values.tolist(),
     }
+
+
+def _steepest(family: Quadratics, seed: int) -> float:
+    """The largest eigenvalue of a task's loss."""
+    curved, scale = family.begin(task_of(seed)).fixed
+    return float(torch.linalg.eigvalsh(curved / scale)[-1])
 
 
 def _row(ground: str, steps: int, rule: str, rate: float | None, losses: Tensor) -> dict[str, object]:
@@ -133,17 +148,18 @@ def _cell(row: dict[str, object]) -> str:
     return f"{spread(values, '.3g')}{rate}"
 
 
-def _stability(long: dict[str, object], size: Size) -> Table:
+def _stability(long: dict[str, object]) -> Table:
     last = long["final"]
     assert isinstance(last, list), "one a run"
     return Table(
         f"noisy quadratics, {long['steps']} steps",
         ["", "runs", "diverged", "final loss, share of the first", "worst of all"],
-        [["STAR", str(size.runs), str(long["diverged"]), spread(last, ".3g"), f"{max(last):.3g}"]],
+        [["STAR", str(long["runs"]), str(long["diverged"]), spread(last, ".3g"), f"{max(last):.3g}"]],
     )
 
 
-def _panel(title: str, found: dict[str, Tensor]) -> Panel:
+def panel(title: str, found: dict[str, Tensor]) -> Panel:
+    """Losses, each the mean of some steps; a curve an optimizer."""
     drawn = []
     for look, (name, losses) in enumerate(found.items()):
         smooth = losses.unfold(0, SMOOTH, SMOOTH // 2).mean(-1).clamp(max=10.0).T.double().numpy()

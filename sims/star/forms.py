@@ -17,6 +17,7 @@ from fedkd.optimizers import Theta, read_theta
 from sims.found import Found
 from sims.metatrain import train
 from sims.plots import Table, spread
+from sims.star.curves import panel
 from sims.star.unrolled import Learned, final, unrolled
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ FORMS: dict[str, dict[str, object]] = {
     "not preconditioned": {"preconditioned": 0, "free_step": 1e-3},
     "no nominal term": {"nominal_step": 0.0, "free_step": 1e-4},
     "black box": {"nominal_step": 0.0, "preconditioned": 0, "free_step": 1e-3},
-    "black box, no weight decay": {"nominal_step": 0.0, "preconditioned": 0, "free_step": 1e-3, "decay": 0.0},
+    "STAR, theta's weight decay 1": {"decay": 1.0},
+    "black box, theta's weight decay 1": {"nominal_step": 0.0, "preconditioned": 0, "free_step": 1e-3, "decay": 1.0},
 }
 GROUNDS = ("digits", "signals")
 
@@ -64,9 +66,11 @@ TINY = Size(2, FEW, (0,), 20, 2, 2)
 
 def forms(size: Size, folder: Path, console: Console) -> Found:
     """A row a form."""
-    rows = [(name, _learned(name, size, folder, console)) for name in list(FORMS)[: size.forms]]
-    numbers = {name: _measured(theta, size) for name, theta in rows}
-    return Found("forms", [_table(numbers, size)], [], numbers)
+    rows = {name: _learned(name, size, folder, console) for name in list(FORMS)[: size.forms]}
+    numbers = {name: _measured(theta, size) for name, theta in rows.items()}
+    family, steps = family_of(GROUNDS[0]), size.times * size.horizon
+    losses = {name: unrolled(family, Learned(theta), size.seeds, steps) for name, theta in rows.items()}
+    return Found("forms", [_table(numbers, size)], [panel(f"forms on {GROUNDS[0]}, {steps} steps", losses)], numbers)
 
 
 def _learned(name: str, size: Size, folder: Path, console: Console) -> Theta:
@@ -74,7 +78,7 @@ def _learned(name: str, size: Size, folder: Path, console: Console) -> Theta:
     word = "".join(letter if letter.isalnum() else "_" for letter in name)
     terms = replace(size.terms, output=str(folder / word), **FORMS[name])  # type: ignore[arg-type]
     console.announce(f"form: {name}")
-    train(terms, Alone(), f"python sims/figures/star.py parts=forms: {name}", console)
+    train(terms, Alone(), console)
     return read_theta(str(Path(terms.output) / kept.THETA))
 
 

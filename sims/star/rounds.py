@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -138,7 +138,7 @@ def _compared(study: Study, methods: Mapping[str, Method], size: Size) -> Rows:
     for name, method in methods.items():
         settings = [Setting(name, method, values) for values in product(*method.grid.values())][: size.most]
         chosen = min(settings, key=lambda setting: _cost(study, setting, size))
-        rows[name] = chosen, [_run(study, chosen, seed, size.times * size.rounds) for seed in size.seeds]
+        rows[name] = chosen, [_shown(study, chosen, seed, size.times * size.rounds) for seed in size.seeds]
     return rows
 
 
@@ -155,6 +155,14 @@ def _run(study: Study, setting: Setting, seed: int, rounds: int) -> History:
     return study.run(f"{setting.words}/{rounds}-{seed}", values)
 
 
+def _shown(study: Study, setting: Setting, seed: int, rounds: int) -> History:
+    """Also of one that diverged, as far as it came."""
+    try:
+        return _run(study, setting, seed, rounds)
+    except RunFailedError as failed:
+        return failed.history
+
+
 def _losses(run: History) -> list[float]:
     """Of the server's model on the test samples, after every round."""
     return [report.metrics["loss"] for report in run.reports]
@@ -165,7 +173,7 @@ def _mean(run: History, rounds: int) -> float:
 
 
 def _found(part: str, title: str, rows: Rows, size: Size) -> Found:
-    panel = Panel(title, "round", "test loss", list(_curves(rows)), log_x=True, log_y=True)
+    panel = Panel(title, "round", "test loss", list(_curves(rows, size.times * size.rounds)), log_x=True, log_y=True)
     numbers = [
         {
             "method": name,
@@ -181,17 +189,33 @@ def _found(part: str, title: str, rows: Rows, size: Size) -> Found:
 def _table(title: str, rows: Rows, size: Size) -> Table:
     whole, count = size.times * size.rounds, size.rounds
     lines = []
-    for name, (setting, runs) in rows.items():
+    for name, (setting, every) in rows.items():
+        runs = _whole(every, whole)
+        if len(runs) < len(every):
+            lines.append([name, _words(setting), f"{len(every) - len(runs)} of {len(every)} diverged", "", "", ""])
+            continue
         means = [[_mean(run, rounds) for run in runs] for rounds in (count, whole)]
         last = [statistics.fmean(_losses(run)[-count:]) for run in runs]
         accuracy = [100 * run.reports[count - 1].metrics["accuracy"] for run in runs]
         shown = [spread(values, ".3f") for values in (*means, last)]
-        lines.append([name, ", ".join(f"{value:g}" for value in setting.values), *shown, spread(accuracy, ".1f")])
+        lines.append([name, _words(setting), *shown, spread(accuracy, ".1f")])
     headings = ["", "chosen", f"mean of {count}", f"mean of {whole}", f"last {count}", f"% after {count}"]
     return Table(f"test loss, {title}, {len(size.seeds)} seeds", headings, lines)
 
 
-def _curves(rows: Rows) -> Iterator[Curve]:
-    for look, (name, (_, runs)) in enumerate(rows.items()):
+def _words(setting: Setting) -> str:
+    return ", ".join(f"{value:g}" for value in setting.values)
+
+
+def _whole(runs: Sequence[History], rounds: int) -> list[History]:
+    """Those that came to their end."""
+    return [run for run in runs if len(run.reports) == rounds]
+
+
+def _curves(rows: Rows, rounds: int) -> Iterator[Curve]:
+    for look, (name, (_, every)) in enumerate(rows.items()):
+        runs = _whole(every, rounds)
+        if not runs:
+            continue
         x = [np.arange(1, len(run.reports) + 1) for run in runs]
         yield Curve(name, x, [np.array(_losses(run)) for run in runs], look)

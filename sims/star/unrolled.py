@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fedkd.metatraining.families import Family
+    from fedkd_compression import Key
 
 LAST = 20
 """Steps over which a final loss is a mean."""
@@ -30,7 +32,7 @@ class Learned:
 
     theta: Theta
 
-    def start(self, params: list[Tensor]) -> Step:
+    def start(self, params: list[Tensor], steps: int) -> Step:
         """All models by the same theta."""
         state = [before(part, len(part)) for part in params]
 
@@ -48,17 +50,21 @@ class Classical:
         kind: its class.
         rate: learning rate.
         options: others.
+        falls: whether the rate falls to 0 as a cosine, over the steps of the run.
     """
 
     kind: type[torch.optim.Optimizer]
     rate: float
     options: tuple[tuple[str, float], ...] = ()
+    falls: bool = False
 
-    def start(self, params: list[Tensor]) -> Step:
+    def start(self, params: list[Tensor], steps: int) -> Step:
         """One optimizer for all."""
         optimizer = self.kind(params, lr=self.rate, **dict(self.options))  # type: ignore[call-arg]
 
         def step(grads: list[Tensor], number: int) -> None:
+            if self.falls:
+                optimizer.param_groups[0]["lr"] = self.rate * 0.5 * (1 + math.cos(math.pi * number / steps))
             for part, grad in zip(params, grads, strict=True):
                 part.grad = grad
             optimizer.step()
@@ -79,13 +85,13 @@ def unrolled(family: Family, rule: Rule, seeds: Sequence[int], steps: int, chunk
         steps: how many.
         chunk: steps whose randomness is drawn at once.
     """
-    streams = [key(_HELD_OUT + seed, "optimizer") for seed in seeds]
+    streams = [task_of(seed) for seed in seeds]
     starts = [family.begin(stream) for stream in streams]
     params, fixed = (
         [torch.stack(parts) for parts in zip(*lists, strict=True)]
         for lists in ([start.params for start in starts], [start.fixed for start in starts])
     )
-    step, losses = rule.start(params), list[torch.Tensor]()
+    step, losses = rule.start(params, steps), list[torch.Tensor]()
     for number in range(steps):
         if number % chunk == 0:
             draws = torch.cat([family.draws(stream.fold("batches", number), chunk) for stream in streams])
@@ -93,6 +99,11 @@ def unrolled(family: Family, rule: Rule, seeds: Sequence[int], steps: int, chunk
         losses.append(loss)
         step(grads, number)
     return torch.stack(losses)
+
+
+def task_of(seed: int) -> Key:
+    """The randomness of a held-out task."""
+    return key(_HELD_OUT + seed, "optimizer")
 
 
 def tuned(family: Family, rules: Sequence[Rule], seeds: Sequence[int], steps: int) -> Rule:
