@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from fedkd.federation import Federation, silent
 from fedkd.initialisation import Origin, take_up
 from fedkd.keys import key
 from fedkd.learners import beside_of, make_learner
-from fedkd.tasks import CoTrained, FittedTeacher, Lesson, SelfSupervised, Shelf
+from fedkd.tasks import CoTrained, FittedTeacher, Lesson, RelationExchange, SelfSupervised, Shelf
 from fedkd.tasks.convex_learner import ConvexLearner
 from fedkd.tasks.learner import NetworkLearner, Resident
 from fedkd.tasks.relation_exchange.learner import ExchangeLearner
@@ -237,9 +237,16 @@ def _algorithm(settings: Settings, data: Dataset, parts: list[np.ndarray], learn
     uplink, downlink = settings.uplink.shaped(learner.tensors), settings.downlink.shaped(learner.tensors)
     beside = beside_of(settings, data, learner.dim)
     carried = learner.carried.buffer.shape[-1]
-    server = settings.server.shaped(learner.tensors[: len(learner.flat.shapes)])
+    server = settings.server.shaped(learner.tensors[: len(learner.flat.shapes)], _unit(settings, samples))
     rule = Carrying(server, carried) if carried else server
     return assemble(settings.algorithm, uplink, downlink, rule, context, beside)
+
+
+def _unit(settings: Settings, samples: Sequence[int]) -> float:
+    """About how many gradients the mean update is; tables of relations are none."""
+    if isinstance(settings.task, RelationExchange):
+        return 1.0
+    return settings.solver.unit(sum(map(settings.trainer.steps, samples)) / len(samples))
 
 
 def _lesson(settings: Settings, data: Dataset, announce: Callable[[str], None]) -> bytes:

@@ -20,6 +20,7 @@ tops = {name.split("/")[0] for name in names}
 packages = {top for top in tops if not top.endswith(".dist-info")}
 assert packages == {"fedkd", "fedkd_compression"}, packages
 for needed in ("fedkd/configs/config.yaml", "fedkd/configs/algorithm/mcm.yaml", "fedkd/records/report.html.j2",
+               "fedkd/optimizers/learned/client.safetensors", "fedkd/optimizers/learned/server.safetensors",
                "fedkd/flower/app/pyproject.toml", "fedkd/flower/app/server_app.py", "fedkd/flower/app/client_app.py",
                "fedkd_compression/py.typed", "fedkd_compression/bench/updates.npz", "fedkd_compression/bench/page.html"):
     assert needed in names, f"{needed} is missing"

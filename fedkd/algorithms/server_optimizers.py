@@ -41,8 +41,13 @@ class ServerOptimizer(ABC):
             model: w [d], on which most rules' steps do not depend.
         """
 
-    def shaped(self, tensors: Sequence[Named]) -> ServerOptimizer:
-        """The rule for models that are these tensors laid end to end; most rules do not care."""
+    def shaped(self, tensors: Sequence[Named], unit: float) -> ServerOptimizer:
+        """The rule as a run needs it; most rules do not care.
+
+        Args:
+            tensors: models are these, laid end to end.
+            unit: about how many gradients G is (``Solver.unit``).
+        """
         return self
 
 

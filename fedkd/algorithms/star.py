@@ -25,13 +25,14 @@ class Star(ServerOptimizer):
     """s = w - ``star_update``(w, G / unit), where G / unit is about a gradient.
 
     The pseudo-gradient x - local of E local steps is about E learning_rate times a gradient: then that is the unit,
-    divided by 1 - momentum where clients have momentum. Clients that send a gradient itself have a unit of 1. The
-    state has the moments of the first tensor as "momenta.0", "second.0", "rows.0" and "columns.0", and so on.
+    divided by 1 - momentum where clients have momentum (``Solver.unit``). Clients that send a gradient itself have a
+    unit of 1. The state has the moments of the first tensor as "momenta.0", "second.0", "rows.0" and "columns.0", and
+    so on.
 
     Args:
         theta: what it has learned: "server", which comes with the package, or a file of ``sims/metatrain.py``.
         step_size: multiplies the step that was learned, > 0.
-        unit: of G, > 0.
+        unit: of G, > 0; None: that which ``shaped`` is given, or 1 where nobody shapes it.
         tensors: names and shapes, in the order in which they are laid end to end; ``shaped`` fills them in. None: G is
             one vector.
 
@@ -41,16 +42,16 @@ class Star(ServerOptimizer):
 
     theta: str
     step_size: float
-    unit: float
+    unit: float | None
     tensors: tuple[Named, ...] = field(default=(), metadata={"configured": False})
 
     def __post_init__(self) -> None:
         if not self.step_size > 0:
             raise ConfigurationError(f"Star: step_size={self.step_size:g} is not positive; choose step_size > 0")
-        if not self.unit > 0:
+        if self.unit is not None and not self.unit > 0:
             raise ConfigurationError(f"Star: unit={self.unit:g} is not positive; choose unit > 0")
         # A file that is missing is told now, not after the first round.
-        assert self.learned is not None
+        _ = self.learned
 
     @cached_property
     def learned(self) -> Theta:
@@ -62,9 +63,9 @@ class Star(ServerOptimizer):
         theta = read_theta(self.theta)
         return scaled(theta, self.step_size, theta.form.weight_decay)
 
-    def shaped(self, tensors: Sequence[Named]) -> Star:
-        """For a model of these tensors."""
-        return replace(self, tensors=tuple(tensors))
+    def shaped(self, tensors: Sequence[Named], unit: float) -> Star:
+        """For a model of these tensors, and in this unit unless it has its own."""
+        return replace(self, tensors=tuple(tensors), unit=unit if self.unit is None else self.unit)
 
     def start(self, model: Tensor) -> OptimizerState:
         """Zeros, and no step before."""
@@ -79,7 +80,7 @@ class Star(ServerOptimizer):
         from fedkd.optimizers import Moments, star_update_
 
         after = {name: tensor.clone() for name, tensor in state.items()}
-        moved, gradient = model.clone(), mean / self.unit
+        moved, gradient = model.clone(), mean / (1.0 if self.unit is None else self.unit)
         params = self._parts(moved)
         moments = [Moments(*(after[f"{name}.{place}"] for name in Moments._fields)) for place in range(len(params))]
         star_update_(self.learned, moments, params, self._parts(gradient), after["steps"])

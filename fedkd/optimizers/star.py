@@ -12,6 +12,7 @@ from fedkd.errors import ConfigurationError
 from fedkd.optimizers.fused import star_update_
 from fedkd.optimizers.moments import Moments, before
 from fedkd.optimizers.scaled import scaled
+from fedkd.optimizers.theta import read_theta
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from fedkd.optimizers.theta import Theta
 
+_KINDS = (torch.float32, torch.float64)
+"""Types of parameters, hence of moments: in half types a decay of .999 is 1."""
 _RECENT = 16
 """Step sizes whose theta is kept."""
 
@@ -32,25 +35,27 @@ class STAR(torch.optim.Optimizer):
 
     Args:
         params: tensors, or groups of them, as of any optimizer of torch.
-        theta: what was learned, of ``read_theta``.
+        theta: what was learned; or what ``read_theta`` takes: "client", or the path of a file.
         step_size: multiplies the update, > 0; 1 is as it was learned.
         weight_decay: share of a parameter that every step takes from it, in [0, 1); in place of the form's.
 
     Raises:
-        ConfigurationError: a number is out of its range; a gradient is sparse (in ``step``).
+        ConfigurationError: a number is out of its range, there is no such file; a gradient is sparse, a parameter is of
+            a half type (in ``step``).
 
     Example:
-        >>> optimizer = STAR(model.parameters(), read_theta("client"))
+        >>> optimizer = STAR(model.parameters(), "client")
         >>> for x, y in batches:
         ...     optimizer.zero_grad()
         ...     loss_of(model(x), y).backward()
         ...     optimizer.step()
     """
 
-    def __init__(self, params: ParamsT, theta: Theta, step_size: float = 1.0, weight_decay: float = 0.0) -> None:
-        scaled(theta, step_size, weight_decay)
+    def __init__(self, params: ParamsT, theta: Theta | str, step_size: float = 1.0, weight_decay: float = 0.0) -> None:
+        learned = read_theta(theta) if isinstance(theta, str) else theta
+        scaled(learned, step_size, weight_decay)
         super().__init__(params, {"lr": step_size, "weight_decay": weight_decay})
-        self.theta = theta
+        self.theta = learned
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -86,8 +91,9 @@ class STAR(torch.optim.Optimizer):
                 continue
             if parameter.grad.layout is not torch.strided:
                 layout = parameter.grad.layout
-                layout = parameter.grad.layout
                 raise ConfigurationError(f"STAR: a gradient is {layout}; choose layers with dense gradients")
+            if parameter.dtype not in _KINDS:
+                raise ConfigurationError(f"STAR: a parameter is {parameter.dtype}; choose float32 parameters")
             kept = self.state[parameter]
             if not kept:
                 kept |= {"step": 0, **before(parameter.detach())._asdict()}

@@ -30,6 +30,9 @@ _CUT = 2.0
 class Theta:
     """A form with its learned numbers.
 
+    What is worked out of the vector (``decays``, ``network``) is kept: the vector is not to be changed in place, and a
+    second backward pass through the same theta finds no graph; make another one.
+
     Args:
         form: what they mean.
         vector: [size]: offsets of the seven decays, then weights [inputs, outputs] and biases, layer by layer.
@@ -140,15 +143,6 @@ def read_theta(name: str) -> Theta:
     if not bool(vector.isfinite().all()):
         raise ConfigurationError(f"theta={name}: has numbers that are not finite; choose another file")
     return Theta(form, vector)
-
-
-def facts_of(name: str) -> dict[str, str]:
-    """What a packaged or written file tells of how it was learned."""
-    from safetensors import safe_open
-
-    path = Path(name) if name.endswith(SUFFIX) else HOME / f"{name}{SUFFIX}"
-    with safe_open(path, "pt") as file:
-        return dict(file.metadata() or {})
 
 
 def _parts(path: Path) -> tuple[Form, Tensor]:

@@ -25,6 +25,10 @@ class ForeignTrainer:
         """As many samples as a client has: how often it sees them is not known."""
         return samples
 
+    def steps(self, samples: int) -> int:
+        """Not known either: 1, whatever the task does."""
+        return 1
+
     def train(self, learner: ForeignLearner, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
         """The updates x - local; the samples say which client's they are, the solver has nothing to do."""
         return [self._train(learner, pupil) for pupil in pupils]

@@ -44,6 +44,11 @@ class Passes:
         cut_short = self.batches and epochs < self.epochs
         return epochs * samples + rest * size if cut_short else self.epochs * samples
 
+    def steps(self, samples: int) -> int:
+        """Batches that a client with so many takes in a round."""
+        steps = self.epochs * -(-samples // (self.batch_size or max(samples, 1)))
+        return min(steps, self.batches) if self.batches else steps
+
     def orders(self, samples: int, key: Key) -> list[Tensor]:
         """Of every epoch, which of a client's samples are gone through, in order; the last epoch may be cut short."""
         size, left = self.batch_size or samples, self.batches or -1

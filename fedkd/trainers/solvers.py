@@ -26,6 +26,10 @@ class Solver(ABC):
     def start(self, flat: Flat) -> Descent:
         """The update of one client, or of several at once, that hold the received model in ``flat``."""
 
+    @abstractmethod
+    def unit(self, steps: float) -> float:
+        """About how many gradients an update of so many steps is: divided by it, an update is about one."""
+
 
 @dataclass(frozen=True)
 class Gradient(Solver):
@@ -34,6 +38,10 @@ class Gradient(Solver):
     def start(self, flat: Flat) -> Descent:
         """The parameters stay where they are."""
         return MeanGradient(flat)
+
+    def unit(self, steps: float) -> float:
+        """It is one, of any number of batches."""
+        return 1.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,14 @@ class Sgd(Solver):
             return MomentumDescent(flat, self.learning_rate, self.momentum, self.weight_decay, self.proximal)
         return PlainDescent(flat, self.learning_rate, self.weight_decay, self.proximal)
 
+    def unit(self, steps: float) -> float:
+        """Learning_rate (k - m (1 - m^k) / (1 - m)) / (1 - m) after k steps with momentum m, of gradients that are alike.
+
+        Momentum begins at 0: few steps go less far than k / (1 - m).
+        """
+        m = self.momentum
+        return self.learning_rate * (steps - m * (1 - m**steps) / (1 - m)) / (1 - m)
+
 
 @dataclass(frozen=True)
 class Adam(Solver):
@@ -92,6 +108,10 @@ class Adam(Solver):
         """Both moments are zero."""
         betas = (self.beta1, self.beta2)
         return AdamDescent(flat, self.learning_rate, betas, self.epsilon, self.weight_decay, self.proximal)
+
+    def unit(self, steps: float) -> float:
+        """Steps x learning_rate: its directions are of size 1, whatever the gradients are, and so is the quotient."""
+        return steps * self.learning_rate
 
 
 def _check_rate(owner: str, rate: float) -> None:

@@ -47,7 +47,7 @@ class Star(Solver):
         if not 0 <= self.proximal < math.inf:
             raise ConfigurationError(f"Star: proximal={self.proximal:g} is not in [0, inf); choose proximal >= 0")
         # A file that is missing is told now, not when the first client trains.
-        assert self.learned is not None
+        _ = self.learned
 
     @cached_property
     def learned(self) -> Theta:
@@ -61,6 +61,11 @@ class Star(Solver):
     def start(self, flat: Flat) -> StarDescent:
         """Nothing is remembered of any gradient."""
         return StarDescent(flat, self.learned, self.proximal)
+
+    def unit(self, steps: float) -> float:
+        """Steps x the nominal step, as of ``Adam``; the free step of a form without one; of one that has neither, 1."""
+        form = self.learned.form
+        return steps * (form.nominal_step or form.free_step) or 1.0
 
 
 class StarDescent(Descent):

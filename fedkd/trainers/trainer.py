@@ -69,6 +69,9 @@ class Trainer(Protocol):
     def work(self, samples: int) -> int:
         """Samples that a client with so many goes through in a round: what its time is predicted from."""
 
+    def steps(self, samples: int) -> int:
+        """Batches that a client with so many takes in a round."""
+
     def train(self, learner: Any, solver: Solver, pupils: Sequence[Pupil]) -> list[Update]:
         """Every client's update, in order; the learner is of the kind that this trainer drives."""
 

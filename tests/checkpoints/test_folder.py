@@ -31,7 +31,7 @@ OPTIMIZERS = [
     Momentum(0.1, 0.9),
     Adam(0.1, 0.9, 0.99, 1e-3),
     STAR,
-    STAR.shaped([Named("matrix", (1, 3)), Named("scalar", ())]),
+    STAR.shaped([Named("matrix", (1, 3)), Named("scalar", ())], 0.1),
 ]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 
 import pytest
+from safetensors import safe_open
 
 from fedkd.errors import ConfigurationError
 from fedkd.metatraining.families import FAMILIES
+from fedkd.metatraining.kept import FREE
 from fedkd.metatraining.terms import ROLES, Terms
-from fedkd.optimizers import STAR_FORM
+from fedkd.optimizers import STAR_FORM, read_theta
+from fedkd.optimizers.theta import HOME
 from sims import options
 
 WRONG = {
@@ -22,6 +26,7 @@ WRONG = {
     "longest=99": "longest=99 is not in [100, inf); choose longest >= 100",
     "checkpoint_every=0": "checkpoint_every=0 is not in [1, inf)",
     "warm_up=-1": "warm_up=-1 is not in [0, inf)",
+    "output=": "output is empty; choose the name of a folder",
     "seed=-1": "seed=-1 is not in [0, inf)",
     "decay=-1e-3": "decay=-0.001 is not in [0, inf)",
     "decay=nan": "decay=nan is not in [0, inf); choose decay >= 0",
@@ -66,3 +71,14 @@ def test_the_form_is_what_was_asked_for() -> None:
 def test_without_a_nominal_term_there_are_two_heads() -> None:
     form = Terms(nominal_step=0.0).form()
     assert (form.heads, form.nominal_step, form.size) == (2, 0.0, 197)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_comes_with_the_package_learned_on_the_terms_of_today(role: str) -> None:
+    """Else the documented command would give another theta."""
+    with safe_open(HOME / f"{role}.safetensors", "pt") as file:
+        told = file.metadata()
+    now = {name: value for name, value in asdict(ROLES[role]()).items() if name not in FREE}
+    assert json.loads(told["terms"]) == json.loads(json.dumps(now))
+    assert told["step"] == str(now["steps"])
+    assert read_theta(role).form == ROLES[role]().form()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,13 +10,13 @@ import torch
 from torch import Tensor
 
 from fedkd.keys import key
-from fedkd.optimizers import BLACK_BOX, STAR_FORM, Form, Moments, Theta, before, drawn, star_update, star_update_
+from fedkd.optimizers import Form, Moments, Theta, before, drawn, star_update, star_update_
 from fedkd.optimizers.compiled.call import advanced
 from fedkd.optimizers.compiled.compiler import compiled
 from fedkd.optimizers.compiled.exponential import exponential
-from fedkd.optimizers.form import Nominal
 from fedkd.vectors import Flat
 from fedkd_compression.kernels import use_threads
+from tests.optimizers.forms import FORMS, LOUD_FORM
 
 STEPS = 10
 KINDS = pytest.mark.parametrize("kind", [torch.float64, torch.float32], ids=["float64", "float32"])
@@ -34,18 +32,6 @@ DEEPER = [
     (2, 3, 40, 30),
     (40, 30, 3, 3),
 ]
-LOUD = {"nominal_step": 0.05, "nominal_exponent": 0.5, "free_step": 0.1, "free_exponent": 0.5}
-"""At these scales every output of the network changes the first digits."""
-LOUD_FORM = dataclasses.replace(STAR_FORM, weight_decay=0.1, **LOUD)
-FORMS = {
-    "STAR": STAR_FORM,
-    "black box": BLACK_BOX,
-    **{name: dataclasses.replace(STAR_FORM, nominal=name, **LOUD) for name in get_args(Nominal)},
-    "loud black box": dataclasses.replace(BLACK_BOX, free_step=0.1, free_exponent=0.5),
-    "two heads, preconditioned": dataclasses.replace(STAR_FORM, heads=2, **LOUD),
-    "three heads, not preconditioned": dataclasses.replace(STAR_FORM, preconditioned=False, **LOUD),
-    "weight decay": LOUD_FORM,
-}
 
 
 def shaken(form: Form, kind: torch.dtype, models: int | None = None) -> Theta:

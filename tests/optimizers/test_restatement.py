@@ -12,6 +12,7 @@ import torch
 from fedkd.keys import key
 from fedkd.optimizers import BLACK_BOX, STAR_FORM, Form, Moments, Theta, before, drawn, star_update
 from fedkd.optimizers.form import Nominal
+from tests.optimizers.forms import FORMS, NOMINALS
 from tests.optimizers.restated import Restated
 
 STEPS, CLOSE = 10, 1e-10
@@ -25,18 +26,6 @@ SHAPES = {
     "kernel": (6, 2, 3, 3),
     "ties": (2, 3, 3, 2),
     "one row": (1, 6),
-}
-LOUD = {"nominal_step": 0.05, "nominal_exponent": 0.5, "free_step": 0.1, "free_exponent": 0.5}
-"""At these scales every output of the network changes the first digits."""
-NOMINALS = {name: dataclasses.replace(STAR_FORM, nominal=name, **LOUD) for name in get_args(Nominal)}
-FORMS = {
-    "STAR": STAR_FORM,
-    "black box": BLACK_BOX,
-    **NOMINALS,
-    "loud black box": dataclasses.replace(BLACK_BOX, free_step=0.1, free_exponent=0.5),
-    "two heads, preconditioned": dataclasses.replace(STAR_FORM, heads=2, **LOUD),
-    "three heads, not preconditioned": dataclasses.replace(STAR_FORM, preconditioned=False, **LOUD),
-    "weight decay": dataclasses.replace(STAR_FORM, weight_decay=0.1, **LOUD),
 }
 
 

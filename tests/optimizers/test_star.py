@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import io
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from fedkd.errors import ConfigurationError
 from fedkd.keys import key
-from fedkd.optimizers import STAR, STAR_FORM, Theta, before, drawn, star_update
+from fedkd.optimizers import STAR, STAR_FORM, Theta, before, drawn, read_theta, star_update
 
 FORM = dataclasses.replace(STAR_FORM, nominal_step=0.05, nominal_exponent=0.5, free_step=0.1, free_exponent=0.5)
 THETA = drawn(FORM, key(0, "optimizer"))
@@ -168,8 +169,8 @@ def test_it_takes_the_place_of_adam() -> None:
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"step_size": 0.0}, "step_size=0 is not positive; choose step_size > 0"),
-        ({"step_size": float("nan")}, "step_size=nan is not positive; choose step_size > 0"),
+        ({"step_size": -1.0}, "step_size=-1 is not in [0, inf); choose step_size = 1"),
+        ({"step_size": float("nan")}, "step_size=nan is not in [0, inf); choose step_size = 1"),
         ({"weight_decay": 1.0}, "weight_decay=1 is outside [0, 1); choose 0"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1 is outside [0, 1); choose 0"),
     ],
@@ -179,6 +180,30 @@ def test_wrong_sizes_are_refused_in_one_line(sizes: dict[str, float], message: s
         STAR([nn.Parameter(torch.ones(2))], THETA, **sizes)
     assert str(refused.value).endswith(message)
     assert "\n" not in str(refused.value)
+
+
+def test_a_name_and_a_file_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    path.write_bytes(THETA.pack({}))
+    for given, expected in (("client", read_theta("client")), (str(path), THETA)):
+        named, held = network(), network()
+        train(named, STAR(named.parameters(), given), 0, 2)
+        train(held, STAR(held.parameters(), expected), 0, 2)
+        assert same(numbers(named), numbers(held))
+    with pytest.raises(ConfigurationError, match=r"^theta=clients: no such file; choose one of client, server, or a"):
+        STAR(network().parameters(), "clients")
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_parameters_of_half_types_are_refused_before_anything_moves(kind: torch.dtype) -> None:
+    assert torch.tensor(0.999, dtype=torch.bfloat16) == 1, "the reason"
+    wide, half = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2, dtype=kind))
+    wide.grad, half.grad = torch.ones_like(wide), torch.ones_like(half)
+    optimizer = STAR([wide, half], THETA)
+    with pytest.raises(ConfigurationError) as refused:
+        optimizer.step()
+    assert str(refused.value) == f"STAR: a parameter is {kind}; choose float32 parameters"
+    assert torch.equal(wide.detach(), torch.ones(2))
 
 
 def test_sparse_gradients_are_refused_before_anything_moves() -> None:

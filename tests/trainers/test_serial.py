@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from fedkd.keys import key
 from fedkd.tasks import Supervised
 from fedkd.tasks.learner import NetworkLearner
-from fedkd.trainers import Gradient, Serial, Sgd
+from fedkd.trainers import Batched, Fastest, ForeignTrainer, Gradient, Serial, Sgd
+from fedkd.trainers.descents import PlainDescent
 from fedkd.vectors import flatten, unflatten
-from tests.laws.test_trainers import CLASSES, NORMED, SERIAL, SHAPE, pupils_of
+from tests.laws.test_trainers import CLASSES, NORMED, SERIAL, SHAPE, learner_of, pupils_of
 
 STREAM = key(0, "train", 3, 1)
 
@@ -28,8 +29,30 @@ def test_work_is_what_is_really_gone_through(trainer: Serial, samples: int) -> N
     assert trainer.work(samples) == sum(map(len, trainer.orders(samples, STREAM)))
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    trainer=st.builds(Serial, st.integers(1, 4), st.integers(0, 9), st.integers(0, 12), st.just("auto")),
+    samples=st.integers(1, 20),
+)
+def test_steps_are_the_batches_that_are_really_taken(trainer: Serial, samples: int) -> None:
+    learner, taken = learner_of("mlp", Supervised(0.0), torch.float64), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PlainDescent, "begin", lambda _, size: taken.append(size))
+        trainer.train(learner, Sgd(0.01, 0.0, 0.0, 0.0), pupils_of(learner, (samples,)))
+    assert (len(taken), sum(taken)) == (trainer.steps(samples), trainer.work(samples))
+
+
 def test_a_client_without_samples_has_nothing_to_do() -> None:
-    assert [Serial(2, size, limit, "auto").work(0) for size in (0, 5) for limit in (0, 3)] == [0, 0, 0, 0]
+    trainers = [Serial(2, size, limit, "auto") for size in (0, 5) for limit in (0, 3)]
+    assert [trainer.work(0) for trainer in trainers] == [0, 0, 0, 0]
+    assert [trainer.steps(0) for trainer in trainers] == [0, 0, 0, 0]
+
+
+def test_other_trainers_take_as_many_steps() -> None:
+    serial, fastest = Serial(2, 4, 5, "auto"), Fastest(2, 4, 5)
+    batched = Batched(2, 4, 5, "auto", "auto", graph=False, precision="float32")
+    assert [trainer.steps(9) for trainer in (serial, fastest, batched)] == [5, 5, 5]
+    assert ForeignTrainer().steps(9) == 1, "theirs are not known"
 
 
 def built(name: str) -> torch.nn.Module:

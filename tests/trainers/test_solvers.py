@@ -10,7 +10,7 @@ from fedkd.keys import key
 from fedkd.models import Mlp
 from fedkd.tasks import Supervised
 from fedkd.tasks.learner import NetworkLearner
-from fedkd.trainers import Adam, Gradient, Pupil, Serial, Sgd
+from fedkd.trainers import Adam, Gradient, Pupil, Serial, Sgd, Solver
 from fedkd.vectors import flatten
 
 SAMPLES, BATCH = 22, 5
@@ -130,3 +130,28 @@ def test_gradient_is_taken_at_the_received_model(samples, fused):
 def test_batches_bound_the_work_of_a_round(limit, seen):
     trainer = Serial(epochs=2, batch_size=BATCH, batches=limit, fused="auto")
     assert sum(len(order) for order in trainer.orders(SAMPLES, STREAM)) == seen
+
+
+@pytest.mark.parametrize(
+    ("solver", "unit"),
+    [
+        (Gradient(), 1.0),
+        (Sgd(0.02, 0.0, 0.0, 0.0), 0.15),
+        (Sgd(0.02, 0.5, 0.3, 0.3), 0.02 * (7.5 - 1 + 0.5**7.5) / 0.5),
+        (Adam(0.02, 0.9, 0.99, 1e-8, 0.1, 0.3), 0.15),
+    ],
+)
+def test_an_update_of_so_many_steps_is_about_so_many_gradients(solver: Solver, unit: float) -> None:
+    assert solver.unit(7.5) == pytest.approx(unit)
+
+
+@pytest.mark.parametrize("solver", [Gradient(), Sgd(1e-6, 0.0, 0.0, 0.0), Sgd(1e-6, 0.9, 0.0, 0.0)])
+def test_divided_by_its_unit_an_update_is_a_gradient(solver: Solver, samples) -> None:
+    """Of small steps, which see one gradient after another at the same place."""
+    learner = NetworkLearner(network(), Supervised(label_smoothing=0.0))
+    x, trainer = learner.vector.clone(), Serial(epochs=3, batch_size=0, batches=0, fused="auto")
+    [update] = trainer.train(learner, solver, [Pupil(x, samples, STREAM)])
+    learner.load(x)
+    [gradient] = trainer.train(learner, Gradient(), [Pupil(x, samples, STREAM)])
+    found = update.vector / solver.unit(trainer.steps(SAMPLES))
+    assert (found - gradient.vector).norm() <= 1e-5 * gradient.vector.norm()

@@ -111,6 +111,21 @@ def test_a_scaled_form_has_longer_steps_and_its_own_weight_decay() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 0.06),
+        ({"nominal_step": 0.0}, 0.03),
+        ({"nominal_step": 0.0, "free_step": 0.0}, 1.0),
+    ],
+    ids=["nominal", "free alone", "neither"],
+)
+def test_an_update_is_in_units_of_the_step(changes: dict[str, float], expected: float, tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(drawn(dataclasses.replace(LOUD, **changes), key(5, "optimizer")).pack({}))
+    assert Star(str(path), 0.5, 0.0, 0.0).unit(6) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"step_size": 0.0}, "Star: step_size=0 is not positive; choose step_size > 0"),
