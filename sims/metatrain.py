@@ -5,9 +5,9 @@
     mpirun -n 2 python sims/metatrain.py                            the same theta, the particles divided among ranks
     python sims/run.py solver=star solver.theta=runs/metatrain/client/theta.safetensors         use it
 
-Options are those of fedkd/metatraining/terms.py; MNIST, one of the default families, comes with `pip install '.[data]'`.
-The same command goes on from the last checkpoint in its output folder, on any number of ranks. theta.safetensors there
-is that of the last checkpoint, log.jsonl has a line a step.
+Options are those of fedkd/metatraining/terms.py; MNIST, a default family, comes with `pip install '.[data]'`. The same
+command goes on from the last checkpoint in its output folder, on any number of ranks. theta.safetensors there is that
+of the last checkpoint, log.jsonl has a line a step.
 """
 
 from __future__ import annotations

@@ -73,12 +73,12 @@ class Sgd(Solver):
         return PlainDescent(flat, self.learning_rate, self.weight_decay, self.proximal)
 
     def unit(self, steps: float) -> float:
-        """Learning_rate (k - m (1 - m^k) / (1 - m)) / (1 - m) after k steps with momentum m, of gradients that are alike.
+        """Rate (k - m (1 - m^k) / (1 - m)) / (1 - m) after k steps with momentum m, of gradients that are alike.
 
         Momentum begins at 0: few steps go less far than k / (1 - m).
         """
         m = self.momentum
-        return self.learning_rate * (steps - m * (1 - m**steps) / (1 - m)) / (1 - m)
+        return self.learning_rate * (steps - m * (1 - float(m**steps)) / (1 - m)) / (1 - m)
 
 
 @dataclass(frozen=True)
