@@ -21,6 +21,7 @@ from fedkd_compression import Key
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fedkd.metatraining.families import Family
     from fedkd.metatraining.terms import Terms
 
 
@@ -44,7 +45,7 @@ class MetaTraining:
 
     Args:
         terms: what is asked.
-        exchange: the ranks; group g is computed by rank g modulo their number.
+        exchange: the ranks, among whom groups are dealt by their work.
     """
 
     def __init__(self, terms: Terms, exchange: Exchange) -> None:
@@ -52,7 +53,9 @@ class MetaTraining:
         self.learner = ThetaLearner(terms)
         self.totals = torch.zeros(len(terms.families) * terms.particles, self.learner.form.size, dtype=torch.float64)
         self._stream = key(terms.seed, "optimizer").fold("particles")
-        self.groups = {group: self._group(group) for group in self._own(exchange.rank)}
+        families = [family_of(name) for name in terms.families]
+        self._dealt = dealt([family.work for family in families], exchange.size)
+        self.groups = {group: self._group(group, families[group]) for group in self._dealt[exchange.rank]}
 
     def advance(self) -> Progress:
         """One truncation, one step."""
@@ -86,17 +89,28 @@ class MetaTraining:
         """Of all particles, by group, whichever rank told it."""
         found = np.empty((len(self.terms.families), self.terms.particles), FOUND)
         for rank, rows in enumerate(by_rank):
-            found[self._own(rank)] = rows.reshape(-1, self.terms.particles)
+            found[self._dealt[rank]] = rows.reshape(-1, self.terms.particles)
         return found.reshape(-1)
 
-    def _own(self, rank: int) -> list[int]:
-        return list(range(rank, len(self.terms.families), self.exchange.size))
-
-    def _group(self, group: int) -> Unrolls:
+    def _group(self, group: int, family: Family) -> Unrolls:
         terms = self.terms
         lengths = Lengths(terms.truncation, terms.shortest, terms.longest)
-        family = family_of(terms.families[group])
         return Unrolls(family, self.learner.form, lengths, self._stream.fold(group), terms.particles)
+
+
+def dealt(works: Sequence[float], ranks: int) -> list[list[int]]:
+    """The groups of each rank, in order: the longest first, each to the rank that has least to do.
+
+    Example:
+        >>> dealt([3.0, 1.0, 2.0, 1.0], 2)
+        [[0, 3], [1, 2]]
+    """
+    given, left = [list[int]() for _ in range(ranks)], [0.0] * ranks
+    for group in sorted(range(len(works)), key=lambda group: -works[group]):
+        rank = left.index(min(left))
+        given[rank].append(group)
+        left[rank] += works[group]
+    return [sorted(groups) for groups in given]
 
 
 _NONE = np.empty(0, FOUND)

@@ -34,6 +34,7 @@ class Convolutional(Family):
         first, second = channels
         places = (SIDE // 4) ** 2
         self.shapes = ((first, 1, 3, 3), (first,), (second, first, 3, 3), (second,), (10, second * places), (10,))
+        self.work = float(sum(torch.Size(shape).numel() for shape in self.shapes))
         self._gradients = torch.func.vmap(torch.func.grad_and_value(_loss))
 
     def begin(self, stream: Key) -> Start:

@@ -43,8 +43,8 @@ class Method:
     grid: Mapping[str, tuple[float, ...]]
 
 
-RATES = (0.05, 0.1, 0.2)
-ADAPTIVE = (0.01, 0.02, 0.05, 0.1)
+RATES = (0.1, 0.2, 0.4)
+ADAPTIVE = (0.02, 0.05, 0.1, 0.2)
 
 
 def servers(theta: str) -> dict[str, Method]:
@@ -55,8 +55,8 @@ def servers(theta: str) -> dict[str, Method]:
 
     return {
         "STAR": method("star", (0.5, 0.7, 1.0, 1.4), f"server.theta={theta}"),
-        "FedAvg": method("sgd", (0.5, 1.0, 1.5, 2.0)),
-        "FedAvgM": method("momentum", (0.1, 0.2, 0.5, 1.0)),
+        "FedAvg": method("sgd", (1.0, 1.5, 2.0, 3.0)),
+        "FedAvgM": method("momentum", (0.2, 0.5, 1.0, 2.0)),
         "FedAdam": method("adam", ADAPTIVE),
         "FedYogi": method("yogi", ADAPTIVE),
     }
@@ -66,9 +66,9 @@ def solvers(theta: str) -> dict[str, Method]:
     """On clients, under FedAvg, each with four values."""
     return {
         "STAR": Method(("solver=star", f"solver.theta={theta}"), {"solver.step_size": (0.25, 0.5, 1.0, 2.0)}),
-        "SGD": Method(PLAIN, {"solver.learning_rate": (0.05, 0.1, 0.2, 0.5)}),
+        "SGD": Method(PLAIN, {"solver.learning_rate": (0.1, 0.2, 0.5, 1.0)}),
         "SGD, momentum .9": Method(("solver=sgd", "solver.momentum=0.9"), {"solver.learning_rate": ADAPTIVE}),
-        "Adam": Method(("solver=adam",), {"solver.learning_rate": (0.002, 0.005, 0.01, 0.02)}),
+        "Adam": Method(("solver=adam",), {"solver.learning_rate": (0.005, 0.01, 0.02, 0.05)}),
     }
 
 

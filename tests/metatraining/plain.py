@@ -15,7 +15,7 @@ START = torch.tensor([[1.0, -0.5], [0.8, 0.6], [-0.7, 0.9]], dtype=torch.float64
 class Plain(Family):
     """L(W) = 1/2 sum of W (H W), with W [3, 2]."""
 
-    ceiling, floor = 1e6, 1e-3
+    ceiling, floor, work = 1e6, 1e-3, 1.0
 
     def begin(self, stream: Key) -> Start:
         return Start([START], [])

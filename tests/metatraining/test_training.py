@@ -14,7 +14,7 @@ from fedkd.metatraining.evolution import gradient, noise
 from fedkd.metatraining.exchange import Alone, Exchange
 from fedkd.metatraining.families import FAMILIES, Quadratics
 from fedkd.metatraining.terms import Terms
-from fedkd.metatraining.training import MetaTraining, Progress, mean_loss
+from fedkd.metatraining.training import MetaTraining, Progress, dealt, mean_loss
 from fedkd.metatraining.unrolls import Lengths, Unrolls
 from tests.metatraining.ranks import together
 
@@ -55,7 +55,7 @@ def alone() -> Told:
     return trained(Alone())
 
 
-@pytest.mark.parametrize(("size", "groups"), [(2, [[0, 2], [1]]), (3, [[0], [1], [2]]), (4, [[0], [1], [2], []])])
+@pytest.mark.parametrize(("size", "groups"), [(2, [[2], [0, 1]]), (3, [[2], [0], [1]]), (4, [[2], [0], [1], []])])
 def test_all_ranks_have_the_gradient_and_theta_of_one_process(size: int, groups: list[list[int]], alone: Told) -> None:
     """Also one that has no group."""
     ranks = together(size, trained)
@@ -124,3 +124,15 @@ def test_training_lowers_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     training = MetaTraining(terms, Alone())
     past = [training.advance() for _ in range(terms.steps)]
     assert mean_loss(past[-10:])[0] < mean_loss(past[:10])[0] - 0.5
+
+
+@pytest.mark.parametrize(
+    ("works", "ranks", "given"),
+    [
+        ([1.0, 1.0, 1.0, 1.0], 2, [[0, 2], [1, 3]]),
+        ([1.0, 1.0, 5.0, 2.0], 2, [[2], [0, 1, 3]]),
+        ([1.0], 3, [[0], [], []]),
+    ],
+)
+def test_groups_are_dealt_by_their_work(works: list[float], ranks: int, given: list[list[int]]) -> None:
+    assert dealt(works, ranks) == given

@@ -120,7 +120,7 @@ def test_a_table_of_rounds_says_what_its_runs_found(folder: Path, numbers: dict[
     assert isinstance(rows, list)
     first = rows[0]
     assert first["method"] == "STAR"
-    kept = folder / "server" / "STAR-0.05-0.5" / "6-0" / "metrics.jsonl"
+    kept = folder / "server" / "STAR-0.1-0.5" / "6-0" / "metrics.jsonl"
     told = [json.loads(line)["metrics"]["loss"] for line in kept.read_text().splitlines()]
     assert first["losses"][0] == told
     mean = fmean(fmean(losses[:3]) for losses in first["losses"])

@@ -29,10 +29,12 @@ class Family(ABC):
     Attributes:
         ceiling: losses count as no more than this; one that is not finite counts as this.
         floor: added to a loss before its logarithm: below it, less is hardly better.
+        work: about how long a step takes, beside other families.
     """
 
     ceiling: float
     floor: float
+    work: float
 
     @abstractmethod
     def begin(self, stream: Key) -> Start:

@@ -10,7 +10,7 @@ import torch
 
 from fedkd.data import Dirichlet
 from fedkd.metatraining.families.base import Family, Start
-from fedkd.metatraining.families.networks import drawn_network, loss
+from fedkd.metatraining.families.networks import drawn_network, loss, work_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,6 +65,7 @@ class Federated(Family):
         self.x, self.y, self.rounds = x[~held], y[~held], rounds
         self._held_out = x[held], y[held]
         self.widths = (x.shape[1], *hidden, int(y.max()) + 1)
+        self.work = work_of(self.widths) * rounds.cohort * rounds.steps
         self._gradients = torch.func.vmap(torch.func.grad(loss))
         self._losses = torch.func.vmap(loss, in_dims=(0, None, None))
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from fedkd_compression import Key
 
 
+_LAYER = 1500
+"""Numbers that take as long as what a layer costs besides."""
+
+
 class Networks(Family):
     """Multilayer perceptrons with ReLU, cross-entropy on batches drawn with replacement.
 
@@ -32,6 +36,7 @@ class Networks(Family):
     def __init__(self, x: Tensor, y: Tensor, hidden: tuple[int, ...], batch: int) -> None:
         self.x, self.y, self.batch = x, y, batch
         self.widths = (x.shape[1], *hidden, int(y.max()) + 1)
+        self.work = work_of(self.widths)
         self._gradients = torch.func.vmap(torch.func.grad_and_value(loss))
 
     def begin(self, stream: Key) -> Start:
@@ -47,6 +52,11 @@ class Networks(Family):
         """Of the mean cross-entropy of the batch."""
         grads, losses = self._gradients(params, self.x[drawn], self.y[drawn])
         return losses, list(grads)
+
+
+def work_of(widths: tuple[int, ...]) -> float:
+    """About how long a perceptron's step takes: its weights and biases, and so much for each layer."""
+    return float(sum(_LAYER + (inputs + 1) * outputs for inputs, outputs in pairwise(widths)))
 
 
 def drawn_network(widths: tuple[int, ...], stream: Key) -> list[Tensor]:

@@ -34,6 +34,7 @@ class Quadratics(Family):
 
     def __init__(self, dim: int, columns: int, least: float, spread: float) -> None:
         self.dim, self.columns, self.least, self.spread = dim, columns, least, spread
+        self.work = float(dim * columns)
 
     def begin(self, stream: Key) -> Start:
         """W normal; H with eigenvectors of a random matrix; both divided so that the first loss is about 1."""
