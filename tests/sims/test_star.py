@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -86,8 +87,8 @@ def test_the_best_rate_is_chosen_and_never_one_that_diverges() -> None:
 
 
 def test_a_run_that_diverges_is_counted() -> None:
-    """Steps of a length that no quadratic survives."""
-    form = STAR_FORM.__class__("SGD", 1e3, 0.0, 0.0, 0.0, preconditioned=True, heads=3, weight_decay=0.0)
+    """A learned term that no quadratic survives, beside a nominal one that all do."""
+    form = replace(STAR_FORM, free_step=1e6)
     far = curves.Size((0,), 5, 1, (0.1,), 3)
     assert curves.stable(Theta(form, drawn(form, key(0, "optimizer")).vector), far)["diverged"] == 3
 
@@ -130,7 +131,7 @@ def test_a_table_of_rounds_says_what_its_runs_found(folder: Path, numbers: dict[
 def test_every_form_can_be_trained(tmp_path: Path) -> None:
     """Each is another one."""
     made = [forms.Terms(**{**change, "output": str(tmp_path)}).form() for change in forms.FORMS.values()]  # type: ignore[arg-type]
-    assert len({*made}) == len(made) - 1  # one differs in its meta-training alone
+    assert len({*made}) == len(made) - 2  # two differ in their meta-training alone
     assert {form.size for form in made} == {197, 202}
 
 
