@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from fedkd.metatraining.families import Networks, Quadratics, family_of
+from fedkd.metatraining.families import Networks, family_of
 from fedkd.optimizers import Theta, read_theta
 from fedkd.optimizers.features import EPSILON
 from sims.found import Found
 from sims.plots import Curve, Panel, Table, spread
 from sims.star.elsewhere import ELSEWHERE
-from sims.star.unrolled import Classical, Learned, Rule, final, task_of, tuned, unrolled
+from sims.star.unrolled import LAST, Classical, Learned, Rule, final, task_of, tuned, unrolled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,7 @@ RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 TUNING = tuple(range(1000, 1003))
 """Seeds on which rates are chosen; others are shown."""
 SMOOTH = 20
+"""Steps over which a curve is a mean."""
 LONG = 100
 DIVERGED = 1.0
 """A quadratic's loss relative to its start, above which a run counts as diverged."""
@@ -106,7 +107,7 @@ def stable(theta: Theta, size: Size) -> dict[str, object]:
 
     Its factor of a momentum is at most b1 / sqrt(1e-6), where v is 0; times the largest eigenvalue that is at most 2.
     """
-    family = Quadratics(20, 5, 1e-3, 0.1)
+    family = family_of("quadratics")
     steepest = {seed: theta.form.nominal_step / EPSILON**0.5 * _steepest(family, seed) for seed in range(4 * size.runs)}
     inside = [seed for seed, most in steepest.items() if most <= STABLE][: size.runs]
     losses = unrolled(family, Learned(theta), inside, LONG * size.horizon)
@@ -122,7 +123,7 @@ def stable(theta: Theta, size: Size) -> dict[str, object]:
     }
 
 
-def _steepest(family: Quadratics, seed: int) -> float:
+def _steepest(family: Family, seed: int) -> float:
     """The largest eigenvalue of a task's loss."""
     curved, scale = family.begin(task_of(seed)).fixed
     return float(torch.linalg.eigvalsh(curved / scale)[-1])
@@ -138,7 +139,7 @@ def _table(rows: Sequence[dict[str, object]], size: Size) -> Table:
     cells = {(row["ground"], row["steps"], row["rule"]): row for row in rows}
     places = list(dict.fromkeys((row["ground"], row["steps"]) for row in rows))
     lines = [[*map(str, place), *[_cell(cells[*place, rule]) for rule in rules]] for place in places]
-    return Table(f"training loss of the last {SMOOTH} steps, {len(size.seeds)} seeds", ["", "steps", *rules], lines)
+    return Table(f"training loss of the last {LAST} steps, {len(size.seeds)} seeds", ["", "steps", *rules], lines)
 
 
 def _cell(row: dict[str, object]) -> str:

@@ -11,14 +11,14 @@ import torch
 
 from fedkd.metatraining import kept
 from fedkd.metatraining.exchange import Alone
-from fedkd.metatraining.families import Quadratics, family_of
+from fedkd.metatraining.families import family_of
 from fedkd.metatraining.terms import Terms
 from fedkd.optimizers import Theta, read_theta
 from sims.found import Found
 from sims.metatrain import train
 from sims.plots import Table, spread
 from sims.star.curves import panel
-from sims.star.unrolled import Learned, final, unrolled
+from sims.star.unrolled import LAST, Learned, final, unrolled
 
 if TYPE_CHECKING:
     from fedkd.records import Console
@@ -88,7 +88,7 @@ def _measured(theta: Theta, size: Size) -> dict[str, list[float]]:
     for ground in GROUNDS:
         for steps in (size.horizon, size.times * size.horizon):
             found[f"{ground}, {steps}"] = _last(final(unrolled(family_of(ground), learned, size.seeds, steps)))
-    family, steps = Quadratics(20, 5, 1e-3, 0.1), size.far * size.horizon
+    family, steps = family_of("quadratics"), size.far * size.horizon
     found[f"quadratics, {steps}"] = _last(final(unrolled(family, learned, size.seeds, steps)))
     return found
 
@@ -100,7 +100,7 @@ def _last(losses: torch.Tensor) -> list[float]:
 def _table(numbers: dict[str, dict[str, list[float]]], size: Size) -> Table:
     headings = list(next(iter(numbers.values())))
     rows = [[name, *[_cell(found[heading]) for heading in headings]] for name, found in numbers.items()]
-    title = f"loss of the last 20 steps after {size.terms.steps} steps of meta-training, {len(size.seeds)} seeds"
+    title = f"loss of the last {LAST} steps after {size.terms.steps} steps of meta-training, {len(size.seeds)} seeds"
     return Table(title, ["", *headings], rows)
 
 

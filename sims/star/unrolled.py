@@ -11,12 +11,12 @@ import torch
 
 from fedkd.keys import key
 from fedkd.optimizers import Theta, before, star_update_
+from fedkd_compression import Key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from fedkd.metatraining.families import Family
-    from fedkd_compression import Key
 
 LAST = 20
 """Steps over which a final loss is a mean."""
@@ -94,7 +94,7 @@ def unrolled(family: Family, rule: Rule, seeds: Sequence[int], steps: int, chunk
     step, losses = rule.start(params, steps), list[torch.Tensor]()
     for number in range(steps):
         if number % chunk == 0:
-            draws = torch.cat([family.draws(stream.fold("batches", number), chunk) for stream in streams])
+            draws = family.draws(Key.stack(streams).fold("batches", number), chunk)
         loss, grads = family.slopes(params, fixed, draws[:, number % chunk])
         losses.append(loss)
         step(grads, number)

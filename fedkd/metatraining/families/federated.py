@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from fedkd_compression import Key
 
-
 HELD_OUT = 4
+"""One sample in so many is no client's."""
 
 
 @dataclass(frozen=True)
