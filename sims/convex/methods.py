@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,8 +52,14 @@ def method(label: str, overrides: Sequence[str], measure: Measure = measured) ->
     Raises:
         ConfigurationError: no such algorithm, operator or value.
     """
-    settings = Settings.of(compose(["task=least_squares", *overrides, "algorithm.weights=uniform"]))
+    settings = _settings(tuple(overrides))
     return Method(label, settings.algorithm, settings.uplink, settings.downlink, measure)
+
+
+@cache
+def _settings(overrides: tuple[str, ...]) -> Settings:
+    """Composed once: a figure asks for each algorithm under every operator and participation."""
+    return Settings.of(compose(["task=least_squares", *overrides, "algorithm.weights=uniform"]))
 
 
 IDENTITY = Identity()

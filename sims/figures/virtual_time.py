@@ -36,7 +36,10 @@ from sims.studies import Study
 from sims.waiting import LAWS, Waiting, marks, waiting
 
 LINKS = {"MCM": (), "identity": ("uplink=identity", "downlink=identity")}
-TINY = ("data=digits", "data.samples=300", "data.public=500", "clients=4", "partitioner=iid", "teacher.epochs=1")
+TINY = (
+    *("data=digits", "data.samples=300", "data.public=500", "clients=4", "partitioner=iid", "teacher.epochs=1"),
+    *("teacher.model.channels=[4]", "teacher.model.hidden=8", "teacher.model.groups=2"),
+)
 PARTS, SIZES = ("links", "deadlines"), ("full", "tiny")
 QUICK: dict[str, object] = {
     "seeds": (0,),

@@ -29,7 +29,6 @@ TUNING = tuple(range(1000, 1003))
 """Seeds on which rates are chosen; others are shown."""
 SMOOTH = 20
 """Steps over which a curve is a mean."""
-LONG = 100
 DIVERGED = 1.0
 """A quadratic's loss relative to its start, above which a run counts as diverged."""
 STABLE = 2.0
@@ -45,7 +44,8 @@ class Size:
         horizon: steps.
         times: by which it is longer, and longer again where theta was trained.
         rates: tried for each optimizer.
-        runs: on quadratics at ``LONG`` times the horizon.
+        runs: on quadratics.
+        far: by which those are longer.
     """
 
     seeds: tuple[int, ...]
@@ -53,10 +53,11 @@ class Size:
     times: int
     rates: tuple[float, ...]
     runs: int
+    far: int
 
 
-FULL = Size((0, 1, 2, 3, 4), HORIZON, 10, RATES, 20)
-TINY = Size((0, 1), 20, 2, (0.01, 0.05), 2)
+FULL = Size((0, 1, 2, 3, 4), HORIZON, 10, RATES, 20, 100)
+TINY = Size((0, 1), 20, 2, (0.01, 0.05), 2, 10)
 
 
 def rivals(rates: Sequence[float]) -> dict[str, list[Rule]]:
@@ -103,18 +104,18 @@ def compared(family: Family, learned: Learned, steps: int, size: Size) -> dict[s
 
 
 def stable(theta: Theta, size: Size) -> dict[str, object]:
-    """Held-out quadratics in the nominal term's region of stability, at a hundred times the horizon.
+    """Held-out quadratics in the nominal term's region of stability, far beyond the horizon.
 
     Its factor of a momentum is at most b1 / sqrt(1e-6), where v is 0; times the largest eigenvalue that is at most 2.
     """
     family = family_of("quadratics")
     steepest = {seed: theta.form.nominal_step / EPSILON**0.5 * _steepest(family, seed) for seed in range(4 * size.runs)}
     inside = [seed for seed, most in steepest.items() if most <= STABLE][: size.runs]
-    losses = unrolled(family, Learned(theta), inside, LONG * size.horizon)
+    losses = unrolled(family, Learned(theta), inside, size.far * size.horizon)
     last = final(losses)
     return {
         "steepest": [steepest[seed] for seed in inside],
-        "steps": LONG * size.horizon,
+        "steps": len(losses),
         "diverged": int((~(last < DIVERGED)).sum()),
         "runs": len(inside),
         "start": losses[0].tolist(),

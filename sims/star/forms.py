@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from sims.star.curves import panel
 from sims.star.unrolled import LAST, Learned, final, unrolled
 
 if TYPE_CHECKING:
+    from fedkd.metatraining.families import Family
     from fedkd.records import Console
 
 FORMS: dict[str, dict[str, object]] = {
@@ -67,8 +68,9 @@ TINY = Size(2, FEW, (0,), 20, 2, 2)
 def forms(size: Size, folder: Path, console: Console) -> Found:
     """A row a form."""
     rows = {name: _learned(name, size, folder, console) for name in list(FORMS)[: size.forms]}
-    numbers = {name: _measured(theta, size) for name, theta in rows.items()}
-    family, steps = family_of(GROUNDS[0]), size.times * size.horizon
+    families = {name: family_of(name) for name in (*GROUNDS, "quadratics")}
+    numbers = {name: _measured(theta, size, families) for name, theta in rows.items()}
+    family, steps = families[GROUNDS[0]], size.times * size.horizon
     losses = {name: unrolled(family, Learned(theta), size.seeds, steps) for name, theta in rows.items()}
     return Found("forms", [_table(numbers, size)], [panel(f"forms on {GROUNDS[0]}, {steps} steps", losses)], numbers)
 
@@ -82,14 +84,14 @@ def _learned(name: str, size: Size, folder: Path, console: Console) -> Theta:
     return read_theta(str(Path(terms.output) / kept.THETA))
 
 
-def _measured(theta: Theta, size: Size) -> dict[str, list[float]]:
+def _measured(theta: Theta, size: Size, families: Mapping[str, Family]) -> dict[str, list[float]]:
     """Final losses, one a seed; those that are not finite are infinite."""
     learned, found = Learned(theta), {}
     for ground in GROUNDS:
         for steps in (size.horizon, size.times * size.horizon):
-            found[f"{ground}, {steps}"] = _last(final(unrolled(family_of(ground), learned, size.seeds, steps)))
-    family, steps = family_of("quadratics"), size.far * size.horizon
-    found[f"quadratics, {steps}"] = _last(final(unrolled(family, learned, size.seeds, steps)))
+            found[f"{ground}, {steps}"] = _last(final(unrolled(families[ground], learned, size.seeds, steps)))
+    steps = size.far * size.horizon
+    found[f"quadratics, {steps}"] = _last(final(unrolled(families["quadratics"], learned, size.seeds, steps)))
     return found
 
 

@@ -50,6 +50,19 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "main"
 
 
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Folders whose pages are asked for; only others are drawn, which takes longest."""
+    asked: list[Path] = []
+
+    def write(folder: Path) -> Path:
+        asked.append(folder)
+        return folder / "report.html"
+
+    monkeypatch.setattr("fedkd.records.write_report", write)
+    return asked
+
+
 def test_a_run_folder_has_everything(done: Path) -> None:
     assert {path.name for path in done.iterdir() if path.is_file()} == FILES
     manifest = manifest_of(done)
@@ -75,10 +88,13 @@ def test_the_report_needs_nothing_from_elsewhere(done: Path) -> None:
     assert "without_compression" in text
 
 
-def test_a_run_and_what_it_is_compared_with_go_on_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_and_what_it_is_compared_with_go_on_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: list[Path]
+) -> None:
     overrides = (*SUPERVISED, "compare={other: ['seed=5']}", f"folder={tmp_path}", "name=main", "rounds=1")
     assert command(monkeypatch, *overrides) == 0
     assert command(monkeypatch, f"resume={tmp_path}/main", "rounds=2") == 0
+    assert pages == [tmp_path / "main"] * 2
     for name, seed in (("", 0), ("other", 5)):
         manifest = manifest_of(tmp_path / "main" / name)
         assert (manifest["rounds_done"], manifest["facts"]["seed"]) == (2, seed)
@@ -101,18 +117,21 @@ def test_a_run_that_is_there_is_not_overwritten(
     assert (done / "metrics.jsonl").read_bytes() == before
 
 
-def test_a_sweep_leaves_a_folder_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_leaves_a_folder_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: list[Path]) -> None:
     assert command(monkeypatch, *SUPERVISED, f"folder={tmp_path}", "seed=0,1", "rounds=1", "-m") == 0
     folders = sorted(path for path in tmp_path.iterdir() if path.is_dir())
     assert [manifest_of(folder)["facts"]["seed"] for folder in folders] == [0, 1]
+    assert sorted(pages) == folders
 
 
-def test_runs_of_one_second_get_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_one_second_get_names_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: list[Path]
+) -> None:
     monkeypatch.setattr("fedkd.cli.strftime", lambda _: "now")
     sweep = (*SUPERVISED, f"folder={tmp_path}", "rounds=1", "uplink.operator.step=0.5,1.0", "-m")
     assert command(monkeypatch, *sweep) == 0
     names = {path.name for path in tmp_path.iterdir() if path.is_dir()}
-    assert names == {"mcm-supervised-now-0", "mcm-supervised-now-0-2"}
+    assert names == {path.name for path in pages} == {"mcm-supervised-now-0", "mcm-supervised-now-0-2"}
 
 
 def test_a_sweep_under_one_name_is_refused_before_it_starts(

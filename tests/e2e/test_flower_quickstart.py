@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fedkd.records import read_reports
-from tests.e2e.runs import ROOT, manifest_of
+from tests.e2e.runs import ROOT, command, manifest_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("flower_quickstart")]
 
@@ -37,10 +37,10 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def started(folder: Path, name: str, *command: str) -> Path:
+def started(folder: Path, name: str, *words: str) -> Path:
     """The folder of a run, started as the README says."""
     path = os.pathsep.join(map(str, (EXAMPLE, ROOT, ROOT / "compression")))
-    line = [*command, *SHORT, f"folder={folder}", f"name={name}"]
+    line = [*words, *SHORT, f"folder={folder}", f"name={name}"]
     environment = {**os.environ, "PYTHONPATH": path}
     ended = subprocess.run(line, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -67,16 +67,19 @@ def test_it_learns_through_mcm_links(local: Path) -> None:
     assert reports[1].bytes_up < 10 * 3658 * 4 / 10, "ten clients' updates, at least ten times smaller than float32"
 
 
-def test_nodes_of_flower_in_one_process_give_the_same_model(local: Path) -> None:
+def test_nodes_of_flower_in_one_process_give_the_same_model(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLE))
     elsewhere = [argument for argument in LOCAL if not argument.startswith("executor=")]
-    line = [sys.executable, "sims/run.py", "executor=flower_in_process", *elsewhere]
-    nodes = started(local.parent, "nodes", *line)
-    assert manifest_of(nodes)["model_sha256"] == manifest_of(local)["model_sha256"]
+    line = ["executor=flower_in_process", *elsewhere, *SHORT, f"folder={local.parent}", "name=nodes"]
+    assert command(monkeypatch, *line) == 0
+    nodes = manifest_of(local.parent / "nodes")
+    assert nodes["configuration"]["executor"]["_target_"].startswith("fedkd.flower.")
+    assert nodes["model_sha256"] == manifest_of(local)["model_sha256"]
 
 
 @pytest.mark.flower
 @pytest.mark.slow
 def test_a_simulation_gives_the_same_model(local: Path) -> None:
-    command = str(Path(sys.executable).with_name("flower-simulation"))
-    simulated = started(local.parent, "simulated", command, *SIMULATION)
+    simulation = str(Path(sys.executable).with_name("flower-simulation"))
+    simulated = started(local.parent, "simulated", simulation, *SIMULATION)
     assert manifest_of(simulated)["model_sha256"] == manifest_of(local)["model_sha256"]

@@ -57,11 +57,19 @@ class Page(HTMLParser):
             self.references += re.findall(r"url\(([^)]*)\)", value or "")
 
 
+@pytest.fixture(scope="module")
+def drawn():
+    """The page of a run beside another, once it is drawn."""
+    return []
+
+
 @pytest.fixture
-def text(tmp_path, leave, reports):
-    leave(tmp_path)
-    leave(tmp_path / "supervised", "supervised", [replace(one, diagnostics={}) for one in reports])
-    return write_report(tmp_path).read_text()
+def text(drawn, tmp_path, leave, reports):
+    if not drawn:
+        leave(tmp_path)
+        leave(tmp_path / "supervised", "supervised", [replace(one, diagnostics={}) for one in reports])
+        drawn.append(write_report(tmp_path).read_text())
+    return drawn[0]
 
 
 def test_it_is_well_formed_with_every_figure_in_it(text):
@@ -166,7 +174,8 @@ def test_virtual_time_is_shown_where_it_passes(tmp_path, leave, reports):
 @pytest.mark.parametrize(("seconds", "unit"), [(99.0, "seconds"), (101.0, "minutes"), (3601.0, "hours")])
 def test_long_virtual_times_are_drawn_in_minutes_and_hours(tmp_path, leave, reports, seconds, unit):
     slow = [replace(one, virtual_seconds=seconds) for one in reports]
-    assert f"virtual {unit}" in Page(write_report(leave(tmp_path, rounds=slow)).read_text()).words
+    runs = histories(leave(tmp_path, rounds=slow))
+    assert f"virtual {unit}" in Page(curves.quality(runs, "accuracy", "virtual time", None)).words
 
 
 def test_a_run_without_virtual_time_has_no_curve_against_it(tmp_path, leave, reports):
@@ -238,8 +247,8 @@ def test_with_one_worker_there_is_no_picture_but_the_row(tmp_path, leave_timelin
     assert shown.table.rows[0][:4] == ("1", "3", "1.67 s", "0.0 %")
 
 
-def test_without_a_timeline_nothing_is_said_of_workers(tmp_path, text):
-    assert clients_on_workers(tmp_path) is None
+def test_without_a_timeline_nothing_is_said_of_workers(tmp_path, leave, text):
+    assert clients_on_workers(leave(tmp_path)) is None
     assert "Clients on workers" not in text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -19,6 +19,7 @@ from fedkd.keys import key
 from fedkd.metatraining.families import Networks, family_of
 from fedkd.optimizers import STAR_FORM, Theta, drawn, read_theta
 from sims.figures import star
+from sims.found import Found
 from sims.star import curves, forms, rounds
 from sims.star.elsewhere import Convolutional
 from sims.star.unrolled import Classical, Learned, final, tuned, unrolled
@@ -28,17 +29,28 @@ pytestmark = pytest.mark.xdist_group("star")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All parts, with the first two of all that is compared."""
+    """All parts, with the first two of all that is compared, and one solver; of the pages, the last is written."""
     found = tmp_path_factory.mktemp("star")
+    counts: list[int] = []
+
+    def write(parts: Sequence[Found], *others: object) -> None:
+        counts.append(len(parts))
+        if len(parts) == len(star.PARTS):
+            written(parts, *others)
+
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((curves, "grounds"), (curves, "rivals"), (rounds, "servers"), (rounds, "solvers")):
-            patch.setattr(module, name, _first_two(getattr(module, name)))
+        for module, name in ((curves, "grounds"), (curves, "rivals"), (rounds, "servers")):
+            patch.setattr(module, name, _first(2, getattr(module, name)))
+        patch.setattr(rounds, "solvers", _first(1, rounds.solvers))
+        written = star.write
+        patch.setattr(star, "write", write)
         star.main(["--quick", f"output={found}"])
+    assert counts == [1, 2, 3, 4, 5], "a page after every part"
     return found
 
 
-def _first_two(make: Callable[..., dict[str, object]]) -> Callable[..., dict[str, object]]:
-    return lambda *arguments: dict(list(make(*arguments).items())[:2])
+def _first(count: int, make: Callable[..., dict[str, object]]) -> Callable[..., dict[str, object]]:
+    return lambda *arguments: dict(list(make(*arguments).items())[:count])
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +101,7 @@ def test_the_best_rate_is_chosen_and_never_one_that_diverges() -> None:
 def test_a_run_that_diverges_is_counted() -> None:
     """A learned term that no quadratic survives, beside a nominal one that all do."""
     form = replace(STAR_FORM, free_step=1e6)
-    far = curves.Size((0,), 5, 1, (0.1,), 3)
+    far = curves.Size((0,), 5, 1, (0.1,), 3, 100)
     assert curves.stable(Theta(form, drawn(form, key(0, "optimizer")).vector), far)["diverged"] == 3
 
 

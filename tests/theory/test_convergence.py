@@ -17,7 +17,9 @@ from fedkd.links import Difference, Link, NoMemory, Shift
 from fedkd_compression import QSGD, DeadZone, Identity, SubtractiveDither
 from tests.equivalence.quadratic import Case, federation
 
-DIM, SAMPLES, ROUNDS = 20, 40, 700
+DIM, SAMPLES = 20, 40
+ROUNDS, STALLED = 420, 200
+"""Rounding is reached after 350; after 100, whatever converges is below what stalls."""
 ONE_LEVEL = QSGD(levels=1, norm="l2")
 AUTO, PLAIN = Shift("auto", "zero"), NoMemory()
 REMEMBERING, FORGETTING = Link(ONE_LEVEL, AUTO), Link(ONE_LEVEL, PLAIN)
@@ -66,13 +68,13 @@ def test_memories_converge_to_rounding(name):
 @pytest.mark.theory
 @pytest.mark.parametrize("name", ["qsgd", "biqsgd"])
 def test_without_memories_compression_stalls(name):
-    values = excess(name, rounds=400)
+    values = excess(name, rounds=STALLED)
     assert np.median(values[-100:]) > 1e-4
 
 
 @pytest.mark.theory
 def test_a_downlink_memory_that_never_moves_stalls():
-    values = excess("mcm", rounds=400, forced=Link(ONE_LEVEL, Shift(0.0, "zero")))
+    values = excess("mcm", rounds=STALLED, forced=Link(ONE_LEVEL, Shift(0.0, "zero")))
     assert 1e-2 < np.median(values[-100:]) < 1e3
 
 
