@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from fedkd.errors import ConfigurationError
+from fedkd.records.manifest import MANIFEST, read_manifest
+from fedkd.tasks.ressl.teacher import NAMES
 from fedkd_compression.kernels.portable.exact import BOUND
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 MODEL = "model.safetensors"
 """The file that a run leaves behind."""
+STATISTICS = ("running_mean", "running_var")
+"""End the names of a BatchNorm's running statistics."""
 _SHOWN = 4
 """Names that are listed one by one."""
 
@@ -102,13 +106,14 @@ def take_up(init: str, learner: Resident, announce: Callable[[str], None]) -> Or
         announce: told how much was taken.
 
     Raises:
-        ConfigurationError: the file is missing or damaged, fits nowhere, or fits the trunk in part only.
+        ConfigurationError: the file is missing or damaged, or its trunk is another one.
     """
     found, digest = _read(init)
     vector, head = learner.vector, _head(learner)
     mine = named(learner.tensors, vector)
     taken = [name for name in mine if name in found and found[name].shape == mine[name].shape]
     _require_fit(init, head, mine, found, taken)
+    _require_same_trunk(init, head, learner, set(found))
     for name in taken:
         _require_sound(init, name, found[name], mine[name])
         mine[name].copy_(found[name])
@@ -170,14 +175,56 @@ def _require_fit(
     for name in mine:
         if name in found and name not in taken and not _within(head, name):
             raise ConfigurationError(
-                f"init={init}: {name} is {list(found[name].shape)} there, {list(mine[name].shape)} here; choose the "
-                f"model of that run{f', of which only the head, {head}*, may differ' if head else ''}"
+                f"init={init}: {name} is {list(found[name].shape)} there, {list(mine[name].shape)} here; "
+                f"{_advice(init, head)}"
             )
     if not taken:
         raise ConfigurationError(
             f"init={init}: has {_listed(list(found))}, of which this model, {_listed(list(mine))}, can take nothing; "
             "choose the model of that run"
         )
+
+
+def _require_same_trunk(init: str, head: str, learner: Resident, found: set[str]) -> None:
+    """Outside the head both have the same parameters; what else travels may be on one side only."""
+    parameters = set(learner.names[: len(learner.flat.shapes)])
+    trunks = [{name for name in names if not _within(head, name)} for names in (parameters, found)]
+    lacking = sorted(trunks[0] - found)
+    other = sorted(name for name in trunks[1] - set(learner.names) if not _is_carried(name))
+    if lacking or other:
+        where, name = ("here", lacking[0]) if lacking else ("there", other[0])
+        raise ConfigurationError(f"init={init}: only the network {where} has {name}; {_advice(init, head)}")
+    for name in sorted(trunks[1] - set(learner.names)):
+        owner = _owner(learner, name)
+        if name.endswith(STATISTICS) and isinstance(owner, torch.nn.GroupNorm):
+            raise ConfigurationError(
+                f"init={init}: {name} is of a BatchNorm, here is a GroupNorm; {_advice(init, head)}"
+            )
+
+
+def _is_carried(name: str) -> bool:
+    """Whether a name is of what travels though no gradient moves it: running statistics, an averaged teacher."""
+    return name.endswith(STATISTICS) or name.startswith(NAMES)
+
+
+def _owner(learner: Resident, name: str) -> torch.nn.Module | None:
+    """The layer that a tensor of this name would be of; None where there is none."""
+    module: torch.nn.Module | None = getattr(learner, "module", None)
+    return None if module is None else dict(module.named_modules()).get(name.rpartition(".")[0])
+
+
+def _advice(init: str, head: str) -> str:
+    """Which network can begin there: that of the run beside the file, where it says which it was."""
+    allowed = f", of which only the head, {head}*, may differ" if head else ""
+    folder = _file(init).parent
+    if not (folder / MANIFEST).is_file():
+        return f"choose the model of that run{allowed}"
+    model: Mapping[str, object] = read_manifest(folder)["configuration"]["model"]
+    trunk = model.get("trunk", model)
+    assert isinstance(trunk, Mapping), "a run has a model or {}"
+    fields = [f"{name}={value}" for name, value in trunk.items() if name != "_target_"]
+    kind = str(trunk.get("_target_", "none")).rpartition(".")[2]
+    return f"choose the model of that run{allowed}: {' '.join([kind, *fields])}"
 
 
 def _require_sound(init: str, name: str, tensor: Tensor, like: Tensor) -> None:

@@ -170,7 +170,8 @@ def _heed(job: Job, report: RoundReport) -> None:
     """End the run where its task says so."""
     task = job.settings.task
     if report.alarm and isinstance(task, SelfSupervised) and task.on_collapse == "stop":
-        change = f"resume={job.folder} changed=[task.on_collapse] task.on_collapse=warn"
+        key = f"{task.path}.on_collapse"
+        change = f"resume={job.folder} changed=[{key}] {key}=warn"
         raise CollapseError(f"round {report.round + 1}: {report.alarm}; or go on with {change}")
 
 

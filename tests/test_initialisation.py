@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,11 +97,10 @@ def test_a_trunk_goes_on_under_another_head(head: tuple[nn.Module, ...], tmp_pat
 
 
 def test_many_tensors_that_start_anew_are_counted(tmp_path: Path) -> None:
-    former = {name: tensor for name, tensor in model_of(network(nn.Linear(5, 2))).items() if name == "2.bias"}
-    said: list[str] = []
-    take_up(written(tmp_path, former), learner_of(network(nn.Linear(5, 2))), said.append)
-    rest = "0.weight, 0.bias, 2.weight, 4.weight and 1 more start anew"
-    assert said == [f"init={tmp_path}: 1 of 6 tensors taken; {rest}"]
+    head = [nn.Linear(5, 4), nn.Linear(4, 3), nn.Linear(3, 2)]
+    _, _, said = taken_up(tmp_path, network(nn.Linear(5, 2)), network(*head))
+    rest = "4.0.weight, 4.0.bias, 4.1.weight, 4.1.bias and 2 more start anew"
+    assert said == [f"init={tmp_path}: 4 of 10 tensors taken; {rest}"]
 
 
 def test_a_file_may_be_named_itself(tmp_path: Path) -> None:
@@ -147,6 +148,23 @@ def test_running_statistics_are_taken_and_where_there_are_none_start_anew(tmp_pa
     ]
 
 
+def test_a_norm_does_not_become_another(tmp_path: Path) -> None:
+    former = learner_of(nn.Sequential(nn.Linear(3, 4), BatchNorm(4, tracks=True), nn.Linear(4, 2)))
+    init = written(tmp_path, named(former.tensors, former.vector))
+    grouped = learner_of(nn.Sequential(nn.Linear(3, 4), nn.GroupNorm(2, 4), nn.Linear(4, 2)))
+    refused(lambda: take_up(init, grouped, pytest.fail), init, "1.running_mean is of a BatchNorm, here is a GroupNorm;")
+
+
+def test_the_network_that_is_wanted_is_named(tmp_path: Path) -> None:
+    init = written(tmp_path, WHOLE)
+    trunk = {"_target_": "fedkd.models.Cnn", "channels": [16, 32], "norm": "batch"}
+    model = {"_target_": "fedkd.models.Projected", "trunk": trunk, "norm": "batch"}
+    for said in (trunk, model):
+        (tmp_path / "manifest.json").write_text(json.dumps({"configuration": {"model": said}}))
+        take = partial(take_up, init, learner_of(network(nn.Linear(5, 2), hidden=8)), pytest.fail)
+        refused(take, init, "may differ: Cnn channels=[16, 32] norm=batch")
+
+
 def damage(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     return lambda folder: void((folder / MODEL).write_bytes(change((folder / MODEL).read_bytes())))
 
@@ -182,6 +200,7 @@ def test_a_path_that_leads_nowhere_is_refused(init: str) -> None:
     refused(lambda: check_file(init), init, "no model.safetensors there")
 
 
+WHOLE = model_of(network(nn.Linear(5, 2)))
 SHAPES = "0.weight is [8, 3] there, [4, 3] here; choose the model of that run, of which only the head, 4.*, may differ"
 TENSORS: tuple[tuple[str, dict[str, Tensor], str], ...] = (
     ("trunk of another size", model_of(network(nn.Linear(5, 2), hidden=8)), SHAPES),
@@ -191,10 +210,12 @@ TENSORS: tuple[tuple[str, dict[str, Tensor], str], ...] = (
         "has first.weight and w, of which this model, 0.weight, 0.bias, 2.weight, 2.bias and 2 more, can take nothing",
     ),
     ("head alone, of another size", {"4.weight": torch.zeros(9, 5)}, "has 4.weight, of which this model, 0.weight, "),
-    ("not a number", {"0.bias": torch.tensor([0.0, torch.nan, 0, 0])}, "0.bias has values that are not finite"),
-    ("infinite", {"2.bias": torch.full((5,), -torch.inf)}, "2.bias has values that are not finite"),
-    ("too large to be summed", {"2.bias": torch.full((5,), 2.0**32)}, "or not below 2^32; choose a run that did"),
-    ("another precision", {"0.bias": torch.zeros(4).half()}, "0.bias is float16, not float32; change it to float32"),
+    ("a part of the trunk", {"0.weight": torch.zeros(4, 3)}, "only the network here has 0.bias; choose the model of"),
+    ("a longer trunk", WHOLE | {"3.weight": torch.zeros(4)}, "only the network there has 3.weight; choose the model"),
+    ("not a number", WHOLE | {"0.bias": torch.tensor([0.0, torch.nan, 0, 0])}, "0.bias has values that are not finite"),
+    ("infinite", WHOLE | {"2.bias": torch.full((5,), -torch.inf)}, "2.bias has values that are not finite"),
+    ("too large to be summed", WHOLE | {"2.bias": torch.full((5,), 2.0**32)}, "or not below 2^32; choose a run that"),
+    ("another precision", WHOLE | {"0.bias": torch.zeros(4).half()}, "0.bias is float16, not float32; change it to"),
 )
 
 

@@ -14,11 +14,11 @@ from fedkd.models.norms import NORMS, Norm, norm_dim, norm_layers
 
 @dataclass(frozen=True)
 class Cnn(Model):
-    """Blocks of Conv 3x3, norm, ReLU, MaxPool 2, then one hidden linear layer and the output.
+    """Blocks of Conv 3x3, norm, ReLU, MaxPool 2, then one hidden linear layer, if any, and the output.
 
     Args:
         channels: output channels of each block, >= 1; every block halves the image.
-        hidden: width of the hidden linear layer, >= 1.
+        hidden: width of the hidden linear layer; 0: none.
         groups: groups of a GroupNorm, >= 1, of which all channels are multiples; without meaning for other norms.
         norm: ``group``, ``batch`` (its running statistics travel with the model), ``local_batch`` (none are kept: those
             of the batch serve in evaluation too) or ``none``.
@@ -30,7 +30,7 @@ class Cnn(Model):
     norm: Norm
 
     def __post_init__(self) -> None:
-        within(self, "hidden", 1, WIDEST)
+        within(self, "hidden", 0, WIDEST)
         within(self, "groups", 1, WIDEST)
         within(self, "channels", 1, WIDEST)
         one_of(self, "norm", NORMS)
@@ -41,16 +41,16 @@ class Cnn(Model):
             )
 
     def dim(self, shape: tuple[int, ...], classes: int) -> int:
-        """Convolutions with their norms, and the two linear layers."""
+        """Convolutions with their norms, and the linear layers."""
         inputs, height, width = image_shape("Cnn", shape, 2 ** len(self.channels))
         total = 0
         for outputs in self.channels:
             total += linear_dim(9 * inputs, outputs) + norm_dim(self.norm, outputs)
             inputs, height, width = outputs, height // 2, width // 2
-        return total + linear_dim(inputs * height * width, self.hidden) + linear_dim(self.hidden, classes)
+        return total + head_dim(inputs * height * width, self.hidden, classes)
 
     def layers(self, shape: tuple[int, ...], classes: int) -> torch.nn.Module:
-        """The blocks, Flatten, Linear, ReLU, Linear."""
+        """The blocks, Flatten, Linear, ReLU, Linear; without a hidden layer the last alone."""
         inputs, height, width = image_shape("Cnn", shape, 2 ** len(self.channels))
         network: list[torch.nn.Module] = []
         for outputs in self.channels:
@@ -79,10 +79,11 @@ def image_shape(model: str, shape: tuple[int, ...], smallest: int) -> tuple[int,
 
 
 def head(inputs: int, hidden: int, classes: int) -> tuple[torch.nn.Module, ...]:
-    """Flatten, hidden layer, output."""
-    return (
-        torch.nn.Flatten(),
-        torch.nn.Linear(inputs, hidden),
-        torch.nn.ReLU(),
-        torch.nn.Linear(hidden, classes),
-    )
+    """Flatten, hidden layer if it has units, output."""
+    between = (torch.nn.Linear(inputs, hidden), torch.nn.ReLU()) if hidden else ()
+    return (torch.nn.Flatten(), *between, torch.nn.Linear(hidden or inputs, classes))
+
+
+def head_dim(inputs: int, hidden: int, classes: int) -> int:
+    """Parameters of ``head``."""
+    return linear_dim(inputs, hidden) * bool(hidden) + linear_dim(hidden or inputs, classes)

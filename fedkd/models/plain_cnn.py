@@ -10,7 +10,7 @@ import torch
 from fedkd.data.bounds import within
 from fedkd.errors import ConfigurationError
 from fedkd.models.base import WIDEST, Model, linear_dim
-from fedkd.models.cnn import head, image_shape
+from fedkd.models.cnn import head, head_dim, image_shape
 
 _LARGEST = 256
 """Side of a convolution, at most."""
@@ -18,7 +18,7 @@ _LARGEST = 256
 
 @dataclass(frozen=True)
 class PlainCnn(Model):
-    """Blocks of Conv, ReLU, MaxPool 2, then one hidden linear layer and the output.
+    """Blocks of Conv, ReLU, MaxPool 2, then one hidden linear layer, if any, and the output.
 
     On 1 x 28 x 28 images with 10 classes:
 
@@ -32,7 +32,7 @@ class PlainCnn(Model):
         channels: output channels of each block; every block halves the image.
         kernel: side of the convolutions, in [1, 256].
         padding: zeros around every image, in [0, kernel]; (kernel - 1)/2 keeps its size.
-        hidden: width of the hidden linear layer, >= 1.
+        hidden: width of the hidden linear layer; 0: none.
     """
 
     channels: tuple[int, ...]
@@ -44,20 +44,20 @@ class PlainCnn(Model):
         within(self, "kernel", 1, _LARGEST)
         within(self, "padding", 0, self.kernel)
         within(self, "channels", 1, WIDEST)
-        within(self, "hidden", 1, WIDEST)
+        within(self, "hidden", 0, WIDEST)
         if not self.channels:
             raise ConfigurationError("PlainCnn: channels=[] has no block; choose channels = [32, 64]")
 
     def dim(self, shape: tuple[int, ...], classes: int) -> int:
-        """Convolutions and two linear layers."""
+        """Convolutions and linear layers."""
         inputs, height, width = self._features(shape)
         sides = self.kernel**2
         widths = (shape[0], *self.channels)
         blocks = sum(linear_dim(sides * before, after) for before, after in pairwise(widths))
-        return blocks + linear_dim(inputs * height * width, self.hidden) + linear_dim(self.hidden, classes)
+        return blocks + head_dim(inputs * height * width, self.hidden, classes)
 
     def layers(self, shape: tuple[int, ...], classes: int) -> torch.nn.Module:
-        """The blocks, Flatten, Linear, ReLU, Linear."""
+        """The blocks, Flatten, Linear, ReLU, Linear; without a hidden layer the last alone."""
         features = self._features(shape)
         network: list[torch.nn.Module] = []
         inputs = shape[0]

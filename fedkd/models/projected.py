@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from fedkd.data.bounds import one_of, within
 from fedkd.errors import ConfigurationError
 from fedkd.models.base import WIDEST, Model, linear_dim
-from fedkd.models.norms import norm_dim, norm_layers
+from fedkd.models.norms import NORMS, Norm, norm_dim, norm_layers
 
 
 @dataclass(frozen=True)
 class Projected(Model):
-    """A trunk whose head is replaced by a projector: Linear, BatchNorm if any, ReLU, Linear.
+    """A trunk whose head is replaced by a projector: Linear, a norm if any, ReLU, Linear.
 
     The head is the last child of the trunk's network, the features are what all others compute. The projector has the
     head's name, so all other tensors have the names, and begin at the values, that they have in the trunk alone.
@@ -24,18 +23,18 @@ class Projected(Model):
         trunk: the network; its own number of outputs does not matter.
         hidden: width of the projector's hidden layer, >= 1.
         output: length of what comes out, >= 1, whatever the number of classes.
-        norm: of the hidden layer; as in ``Cnn``.
+        norm: of the hidden layer; as in ``Cnn``, ``group`` being one group: every sample by itself.
     """
 
     trunk: Model
     hidden: int
     output: int
-    norm: Literal["none", "batch", "local_batch"]
+    norm: Norm
 
     def __post_init__(self) -> None:
         within(self, "hidden", 1, WIDEST)
         within(self, "output", 1, WIDEST)
-        one_of(self, "norm", ("none", "batch", "local_batch"))
+        one_of(self, "norm", NORMS)
         if isinstance(self.trunk, Projected):
             raise ConfigurationError("Projected: trunk=Projected has a projector; choose one, as model=projected has")
 

@@ -118,5 +118,6 @@ class Probes:
                 )
         if self.neighbours > len(labels):
             raise ConfigurationError(
-                f"Probes: neighbours={self.neighbours} exceeds the {len(labels)} reference samples; choose fewer"
+                f"Probes: neighbours={self.neighbours} exceeds the {len(labels)} reference samples; "
+                f"choose neighbours <= {len(labels)}"
             )

@@ -29,6 +29,8 @@ class SelfSupervised(ABC):
     """
 
     metrics: ClassVar[tuple[str, ...]] = METRICS
+    path: ClassVar[str] = "task"
+    """The key of the task that clients train by themselves."""
     projector: ClassVar[str] = "model.norm"
     """The key of the projector's normalisation."""
     separable: ClassVar[bool] = True
@@ -36,6 +38,11 @@ class SelfSupervised(ABC):
 
     on_collapse: OnCollapse
     probes: Probes
+
+    @property
+    @abstractmethod
+    def sharpens(self) -> bool:
+        """Whether the teacher's temperature is below the student's."""
 
     @abstractmethod
     def at(self, round_: int) -> Self:
@@ -52,7 +59,8 @@ class SelfSupervised(ABC):
             return "divergence: embeddings are not finite; choose a smaller solver.learning_rate"
         if cosine <= COLLAPSED:
             return ""
+        sharper = "" if self.sharpens else f", and {self.path}.tau_teacher < {self.path}.tau_student"
         return (
             f"collapse: embeddings of different samples have a mean cosine of {cosine:.4f}, above {COLLAPSED}; "
-            f"choose {self.projector}=batch, or tau_teacher < tau_student"
+            f"choose {self.projector}=batch{sharper}"
         )

@@ -1,11 +1,11 @@
 """ReSSL: its published ablations, and what federation, skew and compressed links change of it.
 
-    python sims/figures/ressl.py [parts=ablations,federated,links,fashion,resnet] [seeds=0,1,2] [--quick]
+    python sims/figures/ressl.py [parts=ablations,federated,links,fashion] [seeds=0,1,2] [--quick]
 
 ablations: digits, one client, 600 steps: the published choices, one after another given up. federated: ten clients of
 the same digits, Dirichlet .1: where teachers and queues come from, mixing, statistics. links: the federated setting
-through MCM's links of dither against identity links. fashion: Fashion-MNIST on 20 clients, Dirichlet .1. For both data
-sets, a linear probe with 10 labels a class on the federated encoder against the same trunk trained on those labels.
+through MCM's links of dither against identity links. fashion: Fashion-MNIST on one client, on 20 that are alike, on 20
+of few classes. For both data sets, a linear probe with 10 labels a class against the trunk trained on those labels.
 Every run has a folder below ``output``: what is finished is not run again. A few minutes a part on one core.
 """
 

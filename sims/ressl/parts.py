@@ -7,21 +7,17 @@ from dataclasses import replace
 
 from sims.found import Found
 from sims.plots import Panel, Table, spread
-from sims.ressl.few_labels import RIVALS, trained
+from sims.ressl.few_labels import FINE_TUNED, RIVALS, trained
 from sims.ressl.grounds import (
     ABLATIONS,
-    ALIKE,
     BEST,
     CENTRAL,
-    DEEPER,
     DIGITS,
-    ENCODERS,
+    DIVISIONS,
     FASHION,
     FEDERATED,
     IDENTITY,
     LINKS,
-    MANY,
-    RESNET,
     SGD,
     SKEWED,
     WHOLE,
@@ -48,7 +44,7 @@ def federated(ground: Ground) -> Found:
     ]
     skewed = list(rows(ground, "federated", (*DIGITS, *SKEWED), FEDERATED))
     compared = _compared("federated", "digits, ten clients, Dirichlet .1", [*whole, *skewed])
-    return _with_labels(compared, skewed[0])
+    return _with_labels(compared, skewed[:1])
 
 
 def links(ground: Ground) -> Found:
@@ -61,15 +57,9 @@ def links(ground: Ground) -> Found:
 
 
 def fashion(ground: Ground) -> Found:
-    """A linear probe with few labels, and the same network trained on the same labels."""
-    found = list(rows(ground, "fashion", (*FASHION, *MANY), ENCODERS))
-    return _with_labels(_compared("fashion", "Fashion-MNIST, 20 clients, Dirichlet .1", found), found[0])
-
-
-def resnet(ground: Ground) -> Found:
-    """The same with clients that are alike, and a trunk that takes averages over places."""
-    found = list(rows(ground, "resnet", (*RESNET, *ALIKE), DEEPER))
-    return _with_labels(_compared("resnet", "Fashion-MNIST, 20 clients alike, ResNet", found), found[0])
+    """One client, 20 alike, 20 of few classes: linear probes with few labels, and networks trained on these labels."""
+    found = list(rows(ground, "fashion", FASHION, DIVISIONS))
+    return _with_labels(_compared("fashion", "Fashion-MNIST", found), found)
 
 
 PARTS: dict[str, Part] = {
@@ -77,7 +67,6 @@ PARTS: dict[str, Part] = {
     "federated": federated,
     "links": links,
     "fashion": fashion,
-    "resnet": resnet,
 }
 
 
@@ -106,8 +95,8 @@ def _bytes(found: Sequence[Row]) -> Table:
     """Accuracies, and what travelled; paired differences to the first row."""
     lines = []
     for row in found:
-        pairs = zip(row.accuracies(ONE), found[0].accuracies(ONE), strict=True)
-        paired = "" if row is found[0] else spread([one - other for one, other in pairs], "+.1f", 100)
+        above = _differences(row.accuracies(ONE), found[0].accuracies(ONE))
+        paired = "" if row is found[0] else spread(above, "+.1f", 100)
         up, down = (row.megabytes(sent) for sent in (lambda each: each.bytes_up, lambda each: each.bytes_down))
         lines.append([row.name, *_cells(row), paired, spread(up, ".2f"), spread(down, ".2f"), _alarm(row)])
     headings = [
@@ -121,19 +110,28 @@ def _bytes(found: Sequence[Row]) -> Table:
     return Table("links: digits, ten clients, Dirichlet .1", headings, lines)
 
 
-def _with_labels(found: Found, encoder: Row) -> Found:
-    """A part, and what is learned by gradients from the labels of its encoder's linear probe."""
-    learned = {name: [trained(run, rival) for run in encoder.runs] for name, rival in RIVALS.items()}
-    tables = [*found.tables, _labels(encoder, learned)]
+def _with_labels(found: Found, encoders: Sequence[Row]) -> Found:
+    """A part, and what is learned by gradients from the labels of its encoders' linear probes; all have the same."""
+    learned = {name: [trained(run, rival) for run in encoders[0].runs] for name, rival in RIVALS.items()}
+    for encoder in encoders:
+        learned[f"fine-tuned from {encoder.name}"] = [trained(run, FINE_TUNED) for run in encoder.runs]
+    tables = [*found.tables, _labels(f"{found.part}: few labels", encoders, learned)]
     return replace(found, tables=tables, numbers={**found.numbers, "labels": learned})
 
 
-def _labels(encoder: Row, learned: Mapping[str, Sequence[float]]) -> Table:
-    """The probe's accuracy over that of networks that were given the same labels."""
-    probe = encoder.accuracies(PROBE)
-    lines = [["linear probe on the encoder", spread(probe, ".1f", 100), ""]]
+def _labels(title: str, encoders: Sequence[Row], learned: Mapping[str, Sequence[float]]) -> Table:
+    """How far the probes are above networks that were given the same labels, paired by seed."""
+    probes = {encoder.name: encoder.accuracies(PROBE) for encoder in encoders}
+    lines = [
+        [f"linear probe, {name}", spread(probe, ".1f", 100), *[""] * len(probes)] for name, probe in probes.items()
+    ]
     for name, values in learned.items():
-        margins = [one - other for one, other in zip(probe, values, strict=True)]
-        lines.append([name, spread(values, ".1f", 100), spread(margins, "+.1f", 100)])
-    headings = ["the labels of the probe alone", "accuracy, %", "the probe is above by, points"]
-    return Table(f"{encoder.name}: few labels", headings, lines)
+        above = [spread(_differences(probe, values), "+.1f", 100) for probe in probes.values()]
+        lines.append([name, spread(values, ".1f", 100), *above])
+    return Table(
+        title, ["the labels of the probe alone", "accuracy, %", *(f"probe above, {name}" for name in probes)], lines
+    )
+
+
+def _differences(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    return [first - second for first, second in zip(one, other, strict=True)]

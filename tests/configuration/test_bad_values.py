@@ -45,6 +45,7 @@ ANY: tuple[tuple[str, tuple[object, ...], str], ...] = (
     ("data.Dirichlet.alpha", HUGE, "every client has the same mixture"),
     ("data.Pathological.num_classes_per_partition", HUGE, "how many classes there are is known with the data"),
     ("models.Mlp.hidden", ([],), "no hidden layer: softmax regression"),
+    ("models.*Cnn.hidden", ZERO, "no hidden layer"),
     ("models.PlainCnn.padding", ZERO, "none"),
     ("tasks.*.epochs", HUGE, "a run may be interrupted whenever its user likes"),
     ("tasks.*.batch_size", HUGE, "all samples at once"),

@@ -134,6 +134,18 @@ def test_encoders_are_judged_by_public_samples_where_the_clients_are_elsewhere(p
     settings_of([*overrides, "task=ressl"])
 
 
+@pytest.mark.parametrize("task", [("ressl", "task.queue=anchors"), ("relation_exchange", "task.anchors=2")])
+def test_anchors_need_public_samples(task: tuple[str, str], all_of_it: Path) -> None:
+    overrides = [*SMALL, *CLIENTS, "data=folder", "partitioner=natural_id", f"data.path={all_of_it}"]
+    chosen = [f"task={task[0]}", task[1]]
+    settings_of([*overrides, *chosen])
+    (all_of_it / "public.npz").unlink()
+    with pytest.raises(
+        ConfigurationError, match=r"needs 2 public samples, .* has none; copy public.npz of the divided"
+    ):
+        settings_of([*overrides, *chosen])
+
+
 @pytest.mark.parametrize("name", ["clients.json", "test.npz", "client-1.npz"])
 def test_a_missing_file_is_named(all_of_it: Path, name: str) -> None:
     (all_of_it / name).unlink()

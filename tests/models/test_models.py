@@ -23,11 +23,13 @@ EVERY: list[tuple[Model, int]] = [
     (Linear(bias=False), 7_840),
     (Cnn(channels=(16, 32), hidden=64, groups=4, norm="group"), 105_962),
     (Cnn(channels=(16, 32, 64), hidden=128, groups=4, norm="group"), 98_666),
+    (Cnn(channels=(8,), hidden=0, groups=4, norm="group"), 80 + 16 + (8 * 14 * 14 + 1) * 10),
     (ResNet(width=16, blocks=1, groups=4, norm="group"), 77_754),
     (PlainCnn(channels=(32, 64), kernel=5, padding=2, hidden=512), 1_663_370),
     (PlainCnn(channels=(10, 20), kernel=5, padding=0, hidden=50), 21_840),
     (PlainCnn(channels=(32, 64), kernel=3, padding=1, hidden=128), 421_642),
     (PlainCnn(channels=(4,), kernel=2, padding=2, hidden=3), 4 * 5 + (4 * 15 * 15 + 1) * 3 + 40),
+    (PlainCnn(channels=(4,), kernel=2, padding=2, hidden=0), 4 * 5 + (4 * 15 * 15 + 1) * 10),
 ]
 MODELS = [model for model, _ in EVERY]
 NORMED: list[Model] = [
@@ -174,8 +176,8 @@ def test_values_out_of_range_are_refused() -> None:
         Cnn((8, 9), 4, 4, "group")
     with pytest.raises(ConfigurationError, match=r"channels=\[\]"):
         Cnn((), 4, 4, "group")
-    with pytest.raises(ConfigurationError, match="Cnn: hidden=0"):
-        Cnn((8,), 0, 4, "group")
+    with pytest.raises(ConfigurationError, match="Cnn: hidden=-1"):
+        Cnn((8,), -1, 4, "group")
     with pytest.raises(ConfigurationError, match=r"PlainCnn: channels=\[8, 0\]"):
         PlainCnn((8, 0), 3, 1, 4)
     with pytest.raises(ConfigurationError, match="PlainCnn: kernel=0"):

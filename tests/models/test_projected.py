@@ -10,12 +10,14 @@ import torch
 from fedkd.errors import ConfigurationError
 from fedkd.models import Cnn, Linear, Mlp, Model, PlainCnn, Projected, ResNet
 from fedkd.models.batch_norm import BatchNorm
+from fedkd.models.norms import NORMS
 from fedkd_compression.keys import Key
 
 KEY = Key.of(0, "model")
 IMAGE = (1, 12, 12)
 TRUNKS: dict[str, tuple[Model, int]] = {
     "cnn": (Cnn((4, 8), 6, 2, "batch"), 6),
+    "cnn without a hidden layer": (Cnn((4, 8), 0, 2, "batch"), 72),
     "plain_cnn": (PlainCnn((3,), 3, 1, 5), 5),
     "resnet": (ResNet(4, 1, 2, "group"), 16),
     "mlp": (Mlp((9, 7)), 7),
@@ -41,7 +43,7 @@ def test_tensors_of_the_trunk_are_those_of_the_trunk_alone(trunk: str) -> None:
     assert network(torch.ones(2, *IMAGE)).shape == (2, 5)
 
 
-@pytest.mark.parametrize("norm", ["none", "batch", "local_batch"])
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_numbers_that_travel_are_known_before_torch(trunk: str, norm: str) -> None:
     projected = Projected(TRUNKS[trunk][0], 7, 5, norm)
@@ -50,7 +52,7 @@ def test_numbers_that_travel_are_known_before_torch(trunk: str, norm: str) -> No
         counted = sum(part.numel() for part in (*network.parameters(), *network.buffers()))
         assert projected.dim(IMAGE, classes) == counted
         norms = [part for part in network[-1] if isinstance(part, BatchNorm)]
-        assert len(norms) == (norm != "none")
+        assert len(norms) == norm.endswith("batch")
         assert all((part.running_mean is not None) == (norm == "batch") for part in norms)
 
 
@@ -75,5 +77,5 @@ def test_what_has_no_head_to_replace_is_refused() -> None:
         Projected(Projected(Mlp(()), 7, 5, "none"), 7, 5, "none")
     with pytest.raises(ConfigurationError, match="^Projected: hidden=0 is outside"):
         Projected(Mlp(()), 0, 5, "none")
-    with pytest.raises(ConfigurationError, match="^Projected: norm='group' is unknown; choose one of none, batch"):
-        Projected(Mlp(()), 7, 5, "group")
+    with pytest.raises(ConfigurationError, match="^Projected: norm='layer' is unknown; choose one of group, batch"):
+        Projected(Mlp(()), 7, 5, "layer")

@@ -32,18 +32,19 @@ SETTINGS = {
     "one client": ((*grounds.DIGITS, *grounds.CENTRAL), grounds.WHOLE),
     "federated": ((*grounds.DIGITS, *grounds.SKEWED), grounds.FEDERATED),
     "links": ((*grounds.DIGITS, *grounds.SKEWED, *grounds.BEST), grounds.LINKS),
-    "fashion": ((*grounds.FASHION, *grounds.MANY), grounds.ENCODERS),
-    "resnet": ((*grounds.RESNET, *grounds.ALIKE), grounds.DEEPER),
+    "fashion": (grounds.FASHION, grounds.DIVISIONS),
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All parts; of the longer ones two settings."""
+    """All parts; of the longer ones two settings, and rivals that hardly learn."""
     found = tmp_path_factory.mktemp("ressl")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "ABLATIONS", _first_two(grounds.ABLATIONS))
         patch.setattr(parts, "FEDERATED", _first_two(grounds.FEDERATED))
+        patch.setattr(parts, "RIVALS", {name: replace(rival, epochs=1) for name, rival in RIVALS.items()})
+        patch.setattr(parts, "FINE_TUNED", replace(parts.FINE_TUNED, epochs=1))
         ressl.main(["--quick", f"output={found}"])
     return found
 
@@ -53,7 +54,7 @@ def _first_two(variants: dict[str, grounds.Overrides]) -> dict[str, grounds.Over
 
 
 def _encoder(folder: Path) -> tuple[History, Settings]:
-    run = History.read(folder / "fashion" / f"{word(next(iter(grounds.ENCODERS)))}-0")
+    run = History.read(folder / "fashion" / f"{word(next(iter(grounds.DIVISIONS)))}-0")
     return run, Settings.of(run.manifest["configuration"])
 
 
@@ -126,7 +127,7 @@ def test_fine_tuning_begins_at_the_encoder(folder: Path) -> None:
 
 def test_what_is_finished_is_not_run_again(folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.glob("[fl]*/*/manifest.json")}
-    assert len(before) == 4
+    assert len(before) == 6
     ressl.main(["--quick", "parts=links", f"output={folder}"])
     assert {path: path.stat().st_mtime_ns for path in before} == before
 

@@ -52,8 +52,7 @@ class ExchangeLearner(Learner):
     ) -> None:
         if len(public) < task.anchors:
             raise ConfigurationError(
-                f"RelationExchange: anchors={task.anchors} exceeds the {len(public)} public samples; "
-                f"choose anchors <= {len(public)} or data.public >= {task.anchors}"
+                f"RelationExchange: anchors={task.anchors} needs as many public samples, not {len(public)}; give more"
             )
         self.task, self.students, self._public, self._quality = task, tuple(students), public, quality
         first = students[0].flat.buffer

@@ -45,6 +45,7 @@ class RelationExchange(SelfSupervised):
     tau_teacher: float
 
     metrics: ClassVar[tuple[str, ...]] = (*METRICS, "anchor_loss", "own_1_shot", "own_knn")
+    path: ClassVar[str] = "task.local"
     projector: ClassVar[str] = "task.students.NAME.norm"
 
     def __post_init__(self) -> None:
@@ -76,6 +77,11 @@ class RelationExchange(SelfSupervised):
     def models(self) -> tuple[Model, ...]:
         """The clients' networks in order: client i has number i modulo how many there are."""
         return tuple(self.students[name] for name in sorted(self.students))
+
+    @property
+    def sharpens(self) -> bool:
+        """Whether the local temperatures do."""
+        return self.local.sharpens
 
     @property
     def dim(self) -> int:

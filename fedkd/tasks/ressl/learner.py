@@ -10,7 +10,6 @@ from fedkd.probes import Features, features
 from fedkd.tasks.learner import Networked
 from fedkd.tasks.ressl.backward import Relational
 from fedkd.tasks.ressl.company import Company
-from fedkd.tasks.ressl.task import LARGEST
 from fedkd.tasks.ressl.teacher import NAMES, Teacher, carry_teacher, drop_teacher
 from fedkd_compression import Key
 
@@ -35,7 +34,7 @@ class RelationalLearner(Networked):
         module: the student; it is changed: where the teacher is averaged, its tensors become further buffers.
         task: with schedules.
         reference: labelled samples by which the encoder is judged, those that the probes take.
-        public: samples of which the teachers' embeddings are the keys, where the task says so [K, *shape].
+        public: samples, of which the teachers' embeddings of the first K are the keys, where the task says so.
         key: of the evaluation; of training it is each client's.
 
     Attributes:
@@ -50,13 +49,10 @@ class RelationalLearner(Networked):
 
     def __init__(self, module: nn.Module, task: ReSSL, reference: Split, public: Tensor, key: Key) -> None:
         self._reference, self._key = reference, key
-        self._anchors = public if task.queue == "anchors" else public[:0]
+        self._anchors = public[: task.queue_size if task.queue == "anchors" else 0]
         self._scheduled, self.task, self._round = task, task.at(0), 0
-        if task.queue == "anchors" and not 2 <= len(public) <= LARGEST:
-            raise ConfigurationError(
-                f"ReSSL: queue='anchors', but there are {len(public)} public samples, not 2 to {LARGEST}; "
-                "choose data.public >= 2"
-            )
+        if task.queue == "anchors" and len(public) < 2:
+            raise ConfigurationError(f"ReSSL: queue='anchors' needs 2 public samples, not {len(public)}; give it more")
         plain = copy.deepcopy(module)
         if task.teacher == "average":
             carry_teacher(module)

@@ -38,12 +38,11 @@ class ReSSL(SelfSupervised):
         tau_student: tau_s, > 0.
         tau_teacher: tau_t, > 0; the published algorithm needs tau_t < tau_s, which sharpens the target.
         momentum: Of the teacher's moving average, in [0, 1]; 0 makes it the student of the moment.
-        queue_size: K, keys that a client keeps, in [2, 2^20]; with ``queue="anchors"`` there are as many as there are
-            public samples.
+        queue_size: K, keys that a client keeps, in [2, 2^20].
         teacher: "local": stays with its client; "from_global": begins every round at the received model; "average":
             travels beside the student, through the same links, and the server averages it.
         queue: "keep": stays with its client; "reset": random in every round; "anchors": the teacher's embeddings of the
-            public samples, made anew in every round.
+            first K public samples, of all if there are fewer, made anew in every round.
         mixing: lambda >= 0 of FedEMA (W. Zhuang et al., ICLR 2022, arXiv 2204.04385): a client begins at
             mu local + (1 - mu) received with mu = min(lambda |received - local|, 1), local being where it ended last.
         on_collapse: Where the mean cosine of embeddings exceeds .98: "warn", or "stop" the run.
@@ -76,6 +75,11 @@ class ReSSL(SelfSupervised):
         require_scheduled("ReSSL", self.schedules, SCHEDULED)
         # Bounds are intervals: where the first value and the last keep them, all between do.
         require_first(self)
+
+    @property
+    def sharpens(self) -> bool:
+        """Whether tau_t < tau_s."""
+        return self.tau_teacher < self.tau_student
 
     @property
     def mixes(self) -> bool:

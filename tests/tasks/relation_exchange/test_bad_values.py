@@ -31,7 +31,11 @@ SETTINGS = {
     "model": ("model=mlp", "model: Mlp, but clients have task.students; choose model=none"),
     "gradient": ("solver=gradient", "solver: Gradient leaves a network where it is, .*; choose solver=sgd"),
     "batch": ("trainer.batch_size=33", r"batch_size=33 is outside \[2, 32\].* <= task.local.queue_size"),
-    "public": ("data.public=19", "anchors=20 exceeds the 19 public samples; choose anchors <= 19 or data.public >= 20"),
+    "public": ("data.public=19", "anchors=20 needs 20 public samples, data.public=19; choose data.public >= 20"),
+    "student": (
+        "+task.students.mlp={_target_: fedkd.models.Mlp, hidden: [4]}",
+        "task.students.mlp: Mlp has no projector, which is trained; choose one as model=projected is",
+    ),
 }
 CHANGES = {
     "anchors": ("task.anchors=19", "task.anchors: 20 -> 19: cannot change"),

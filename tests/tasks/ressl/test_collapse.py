@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,18 @@ from fedkd.keys import key
 from fedkd.records import read_reports
 from fedkd.tasks.ressl.relations import Aim, normalised, relations
 from fedkd.trainers import Pupil, Serial, Sgd
-from tests.e2e.runs import RESSL, kept, resume, run
+from tests.e2e.runs import EXCHANGE, RESSL, kept, resume, run
+from tests.tasks.relation_exchange.toys import EXCHANGE as OWN
 from tests.tasks.ressl.toys import TASK, learner_of
 from tests.tasks.ressl.toys import samples as client_samples
 
 COLLAPSING = (*RESSL, "model.trunk.norm=none", "model.norm=none", "solver.learning_rate=0.1", "rounds=3")
 """Without BatchNorm, on a network whose outputs hardly depend on the sample."""
+EXCHANGING = (
+    *EXCHANGE,
+    *(f"task.students.{name}.{part}norm=none" for name in ("cnn", "resnet", "small_cnn") for part in ("", "trunk.")),
+    *("solver.learning_rate=0.1", "rounds=3"),
+)
 
 
 @pytest.mark.parametrize(("cosine", "said"), [(0.5, False), (0.98, False), (0.9801, True), (1.0, True)])
@@ -58,13 +65,24 @@ def test_a_run_goes_on_and_says_it_once(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.count("embeddings of different samples have a mean cosine of") == 1
 
 
-def test_a_run_that_is_told_to_stops_with_its_checkpoint(tmp_path: Path) -> None:
-    outcome = run(tmp_path, [*COLLAPSING, "task.on_collapse=stop"])
+@pytest.mark.parametrize("path", ["task", "task.local"])
+def test_a_run_that_is_told_to_stops_with_its_checkpoint_and_says_how_to_go_on(path: str, tmp_path: Path) -> None:
+    outcome = run(tmp_path, [*(COLLAPSING if path == "task" else EXCHANGING), f"{path}.on_collapse=stop"])
     assert (outcome.reason, outcome.rounds) == ("failed", 2)
     assert outcome.message.startswith("round 2: collapse: embeddings of different samples")
-    assert outcome.message.endswith("changed=[task.on_collapse] task.on_collapse=warn")
     assert kept(tmp_path).server.round == 2
-    assert resume(tmp_path, 3, "changed=[task.on_collapse]", "task.on_collapse=warn").reason == "finished"
+    said = outcome.message.rpartition("; or go on with ")[2].split()
+    assert said == [f"resume={tmp_path}", f"changed=[{path}.on_collapse]", f"{path}.on_collapse=warn"]
+    assert resume(tmp_path, 3, *said[1:]).reason == "finished"
+
+
+def test_the_advice_is_what_can_be_changed() -> None:
+    for task, norm in ((TASK, "model.norm"), (OWN, "task.students.NAME.norm")):
+        assert task.alarm({"cosine": 1.0}).endswith(f"; choose {norm}=batch")
+    even = replace(TASK, tau_teacher=TASK.tau_student)
+    assert even.alarm({"cosine": 1.0}).endswith("=batch, and task.tau_teacher < task.tau_student")
+    both = replace(OWN, local=replace(OWN.local, tau_teacher=OWN.local.tau_student))
+    assert both.alarm({"cosine": 1.0}).endswith("=batch, and task.local.tau_teacher < task.local.tau_student")
 
 
 def test_a_run_with_batch_norm_says_nothing(tmp_path: Path) -> None:

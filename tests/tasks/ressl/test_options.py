@@ -137,8 +137,14 @@ def test_anchors_are_the_teachers_embeddings_of_public_samples() -> None:
     torch.testing.assert_close(learner.alone.queue.keys[0], outputs / outputs.norm(dim=1, keepdim=True))
 
 
+def test_anchors_are_no_more_than_the_queue_holds() -> None:
+    task = replace(TASK, queue="anchors")
+    assert learner_of(task, anchors=23).alone.queue.keys.shape[1] == 16
+    assert learner_of(replace(task, queue_size=5), anchors=9).alone.queue.keys.shape[1] == 5
+
+
 def test_anchors_need_public_samples() -> None:
-    with pytest.raises(ConfigurationError, match="there are 0 public samples, not 2 to .*; choose data.public >= 2"):
+    with pytest.raises(ConfigurationError, match="queue='anchors' needs 2 public samples, not 0; give it more"):
         learner_of(replace(TASK, queue="anchors"))
 
 
