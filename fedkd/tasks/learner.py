@@ -126,6 +126,11 @@ class Learner(Resident):
         """What the client that was trained last keeps until its next round [m]."""
         return None
 
+    @property
+    def constants(self) -> object:
+        """What a step may hold as it is, as long as this stays equal: nothing, a task, or more."""
+        return None
+
     @abstractmethod
     def backward(self, fused: Fused) -> Backward:
         """What computes gradients at the resident parameters."""
@@ -214,6 +219,11 @@ class NetworkLearner(Networked):
     def begin(self, round_: int) -> None:
         """Take the round's task."""
         self.task = self._scheduled.at(round_)
+
+    @property
+    def constants(self) -> Task:
+        """The task of the round."""
+        return self.task
 
     def backward(self, fused: Fused) -> Backward:
         """Between the passes the task's gradient."""

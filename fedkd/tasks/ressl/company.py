@@ -54,12 +54,17 @@ class Company:
         self.layout = Layout.of(task, len(like), self.queue.numbers)
         self._sums = Sums(*(like.new_zeros(rows, dtype=torch.float64) for _ in Sums._fields))
         self._seen, self._paired = (like.new_zeros(rows, dtype=torch.float64) for _ in range(2))
-        self._stamp = like.new_zeros(())
+        # A step that is recorded reads what rounds change from tensors.
+        self._stamp, self._share = (like.new_zeros(()) for _ in range(2))
+        self._tau_student, self._tau_teacher = (like.new_ones((), dtype=torch.float64) for _ in range(2))
 
     def begin(self, task: ReSSL, round_: int) -> None:
         """Clients are about to come, in this round and with its task."""
         self._task, self._round = task, round_
         self._stamp.fill_(round_)
+        self._share.fill_(1 - task.momentum)
+        self._tau_student.fill_(task.tau_student)
+        self._tau_teacher.fill_(task.tau_teacher)
         for total in (*self._sums, self._seen, self._paired):
             total.zero_()
 
@@ -108,7 +113,7 @@ class Company:
         self._follow(student)
         flat, numbers = x.flatten(0, 1), drawn.flatten(0, 1)
         z = normalised(answer(task.views.weak(flat, numbers).view(x.shape)))
-        aim = Aim(relations(z, keys, task.tau_teacher), keys, task.tau_student)
+        aim = Aim(relations(z, keys, self._tau_teacher), keys, self._tau_student)
         shown = task.views.contrastive(flat, numbers).view(task.views.crops, *x.shape)
         outputs = train(shown.transpose(0, 1).flatten(1, 2), aim)
         self._count(aim, outputs, counts, x.shape[1])
@@ -129,7 +134,7 @@ class Company:
     def _follow(self, student: Tensor) -> None:
         """Teacher <- momentum teacher + (1 - momentum) student; both lie alike."""
         teachers = self.teachers.buffer
-        (teachers[: len(student)] if student.ndim > 1 else teachers).lerp_(student, 1 - self._task.momentum)
+        (teachers[: len(student)] if student.ndim > 1 else teachers).lerp_(student, self._share)
 
     def _of(self, client: int) -> Flat:
         return self.teachers.row(client) if self.teachers.buffer.ndim > 1 else self.teachers

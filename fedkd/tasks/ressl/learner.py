@@ -78,6 +78,11 @@ class RelationalLearner(Networked):
         """Take the round's task."""
         self.task, self._round = self._scheduled.at(round_), round_
 
+    @property
+    def constants(self) -> ReSSL:
+        """The task with its schedules: what rounds change is in a company's tensors."""
+        return self._scheduled
+
     def company(self, clients: int | None = None) -> Company:
         """Room for so many clients; None for one alone."""
         one = self._reference.x.new_zeros(1, *self._reference.shape)

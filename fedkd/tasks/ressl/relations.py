@@ -42,7 +42,7 @@ def normalised(outputs: Tensor) -> Tensor:
     return torch.nn.functional.normalize(outputs, dim=-1, eps=SHORTEST)
 
 
-def relations(z: Tensor, keys: Tensor, tau: float) -> Tensor:
+def relations(z: Tensor, keys: Tensor, tau: float | Tensor) -> Tensor:
     """softmax(z Q^T / tau) of embeddings z [n, o] and keys [K, o] at length 1; shape [n, K]."""
     return torch.softmax(z @ keys.transpose(-2, -1) / tau, dim=-1)
 
@@ -53,12 +53,12 @@ class Aim:
     Args:
         target: p_t, one row a sample [n, K]; of several views of each sample every one is held against it.
         keys: Q [K, o].
-        tau: the student's temperature, > 0.
+        tau: the student's temperature, > 0; a scalar.
     """
 
     separable = True
 
-    def __init__(self, target: Tensor, keys: Tensor, tau: float) -> None:
+    def __init__(self, target: Tensor, keys: Tensor, tau: float | Tensor) -> None:
         self._target, self._keys, self._tau = target, keys, tau
 
     def gradient(self, outputs: Tensor, batch: Batch) -> Tensor:

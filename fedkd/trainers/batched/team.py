@@ -65,7 +65,7 @@ class Team:
         self._chooses = self.kind == "auto"
         self._width = self._timed = 0
         self._bench: Bench | None = None
-        self._task = learner.task
+        self._constants = learner.constants
 
     def size_for(self, learner: Networked, members: Sequence[Member]) -> int:
         """How many of these clients, or of fewer, are trained at once; the first are the most work."""
@@ -112,9 +112,9 @@ class Team:
             torch.cuda.empty_cache()
 
     def _ready(self, learner: Networked, count: int) -> Bench:
-        """A bench for so many clients: the one that is there, if it is large enough and for the round's task."""
-        if self._bench is None or self._bench.capacity < count or self._task != learner.task:
-            self._bench, self._task = None, learner.task
+        """A bench for so many clients: the one that is there, if it is large enough and has the learner's constants."""
+        if self._bench is None or self._bench.capacity < count or self._constants != learner.constants:
+            self._bench, self._constants = None, learner.constants
             self._bench = self._make(learner, count, self.kind, cuda_graphs() if self.recording == "graph" else None)
         return self._bench
 
