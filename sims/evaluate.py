@@ -2,8 +2,8 @@
 
 The run's network, the same network before its first round, and the samples themselves are given the same probes
 (fedkd/probes): few-shot prototypes, nearest neighbours, a linear layer. Labels come from the clients' training samples,
-and serve the probes alone; what is classified are the test samples. The table is also written to evaluation.json in the
-run's folder.
+or from the public ones where those are elsewhere, and serve the probes alone; what is classified are the test samples.
+The table is also written to evaluation.json in the run's folder.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.table import Table
     from torch import Tensor
+
+    from fedkd.data import Split
 
 EVALUATION = "evaluation.json"
 QUICK: dict[str, object] = {"episodes": 10, "draws": 2, "at_most": 1000}
@@ -93,7 +95,7 @@ def evaluate(folder: Path, probes: Probes) -> Evaluated:
     setup = rebuilt(folder, manifest)
     learner = _student(folder, setup)
     stream = key(setup.settings.seed, "probe")
-    own = setup.data.train.take(np.unique(np.concatenate(setup.parts)))
+    own = labelled(folder, setup)
     reference, test = own.take(probes.chosen(own.y.numpy(), stream)), setup.data.test
 
     def scores(of: Callable[[Tensor], NDArray[np.float64]]) -> Scores:
@@ -121,6 +123,21 @@ def rebuilt(folder: Path, manifest: Mapping[str, Any]) -> Setup:
             "restore the files that it learned from"
         )
     return setup
+
+
+def labelled(folder: Path, setup: Setup) -> Split:
+    """Samples whose labels the probes read: the clients', or public ones where the clients' are elsewhere.
+
+    Raises:
+        ConfigurationError: there are neither.
+    """
+    if setup.settings.data.complete():
+        return setup.data.train.take(np.unique(np.concatenate(setup.parts)))
+    if not len(setup.data.public):
+        raise ConfigurationError(
+            f"{folder}: neither the clients' samples nor public ones are here; copy public.npz of the divided set there"
+        )
+    return setup.data.public
 
 
 def _student(folder: Path, setup: Setup) -> Networked:

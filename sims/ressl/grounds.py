@@ -82,6 +82,7 @@ FEDERATED: dict[str, Overrides] = {
     "queue reset": ("task.queue=reset",),
     "queue kept, mixing": ("task.mixing=0.1",),
     "queue kept, as many samples": EQUAL,
+    "the same, Dirichlet 1000": (*EQUAL, "partitioner.alpha=1000"),
     "anchors, as many samples": (*BEST, *EQUAL),
 }
 LINKS: dict[str, Overrides] = {

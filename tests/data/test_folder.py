@@ -21,6 +21,7 @@ from fedkd.errors import ConfigurationError
 from fedkd.keys import key
 from fedkd.trainers import Pupil
 from fedkd_compression.keys import Key
+from sims import evaluate
 from sims.split_data import split
 from tests.e2e.runs import DIGITS, SMALL, STUDENT, TEACHER, manifest_of, run, settings_of
 
@@ -132,6 +133,16 @@ def test_encoders_are_judged_by_public_samples_where_the_clients_are_elsewhere(p
         settings_of([*overrides, "task=ressl"])
     shutil.copy(parts / "all" / "public.npz", server)
     settings_of([*overrides, "task=ressl"])
+
+
+def test_features_are_evaluated_by_samples_that_are_here(parts: Path, tmp_path: Path) -> None:
+    whole = setup_of(parts / "all", None)
+    assert torch.equal(evaluate.labelled(tmp_path, whole).x, whole.data.train.x)
+    node = shutil.copytree(parts / "node-1", tmp_path / "node")
+    with pytest.raises(ConfigurationError, match="neither the clients' samples nor public ones .* public.npz"):
+        evaluate.labelled(tmp_path, setup_of(node, 1))
+    shutil.copy(parts / "all" / "public.npz", node)
+    assert torch.equal(evaluate.labelled(tmp_path, setup_of(node, 1)).x, whole.data.public.x)
 
 
 @pytest.mark.parametrize("task", [("ressl", "task.queue=anchors"), ("relation_exchange", "task.anchors=2")])
