@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test flower exhaustive faults fuzz triton check format wheel clean
+.PHONY: help sim test flower exhaustive soak faults fuzz triton check format wheel clean
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,13 +15,16 @@ sim: $(READY) ## set up and run the main job (about two minutes on two cores)
 	$(BIN)/python sims/run.py experiment=main_job
 
 test: $(READY) ## set up and run the tests (about seven minutes on two cores)
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not exhaustive and not flower"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not exhaustive and not flower and not soak"
 
 flower: $(READY) ## run the tests that start Flower's processes: simulations on Ray, a deployment on loopback
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m flower
 
 exhaustive: $(READY) ## run Flower's tests and those that try every combination: laws on every set of kernels, a plug-in
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "exhaustive or flower"
+
+soak: $(READY) ## run what takes minutes each: long histories at random, a thousand kills, what grows over 2,000 rounds
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m soak
 
 faults: $(READY) ## make every fault happen under every executor, and write docs/faults.md (about ten minutes)
 	$(BIN)/python -m tests.faults.matrix

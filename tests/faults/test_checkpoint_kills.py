@@ -139,7 +139,7 @@ def test_no_kill_during_a_write_loses_what_was_announced(tmp_path: Path) -> None
     _check(60, tmp_path)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.soak
 @pytest.mark.slow
 def test_nor_does_one_of_a_thousand(tmp_path: Path) -> None:
     _check(1000, tmp_path)

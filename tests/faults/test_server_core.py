@@ -292,7 +292,7 @@ def test_both_ends_and_the_model_after_any_history(machine, examples, row, numbe
     run(machine, row, number, max_examples=examples)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.soak
 @MACHINE
 @ROW
 def test_both_ends_and_the_model_after_many_long_histories(machine, examples, row, number) -> None:

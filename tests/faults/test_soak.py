@@ -16,7 +16,7 @@ from fedkd import job
 from tests.e2e.runs import ROOT, run
 from tests.faults.children import children, gone
 
-pytestmark = [pytest.mark.e2e, pytest.mark.exhaustive, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.slow]
 
 RUN = (
     "task=least_squares",

@@ -21,7 +21,7 @@ FULL = ("algorithm=mcm,diana", "seed=0,1", "rounds=2,4,9", "--slice", "0.05", "-
 SIZES = {QUICK: 4, FULL: 12}
 PATIENCE = 90.0
 HOW = {"sweep": signal.SIGKILL, "run": signal.SIGKILL, "interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
-KILLS = 6
+KILLS = 20
 
 Asked = tuple[str, ...]
 _wholes: dict[Asked, dict[str, str]] = {}
@@ -115,7 +115,7 @@ def test_a_sweep_that_was_cut_goes_on(
     goes_on(folder, QUICK, whole)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.soak
 @pytest.mark.parametrize("whole", [FULL], indirect=True, ids=["12 runs"])
 @pytest.mark.parametrize("trial", range(KILLS))
 def test_twelve_runs_killed_anywhere(trial: int, whole: dict[str, str], tmp_path: Path) -> None:
