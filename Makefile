@@ -14,7 +14,7 @@ help: ## print this help
 sim: $(READY) ## set up and run the main job (about two minutes on two cores)
 	$(BIN)/python sims/run.py experiment=main_job
 
-test: $(READY) ## set up and run the tests (about seven minutes on two cores)
+test: $(READY) ## set up and run the tests (seven to ten minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not exhaustive and not flower and not soak"
 
 flower: $(READY) ## run the tests that start Flower's processes: simulations on Ray, a deployment on loopback
