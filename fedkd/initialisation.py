@@ -113,7 +113,7 @@ def take_up(init: str, learner: Resident, announce: Callable[[str], None]) -> Or
     mine = named(learner.tensors, vector)
     taken = [name for name in mine if name in found and found[name].shape == mine[name].shape]
     _require_fit(init, head, mine, found, taken)
-    _require_same_trunk(init, head, learner, set(found))
+    _require_same_trunk(init, head, learner, found)
     for name in taken:
         _require_sound(init, name, found[name], mine[name])
         mine[name].copy_(found[name])
@@ -185,18 +185,16 @@ def _require_fit(
         )
 
 
-def _require_same_trunk(init: str, head: str, learner: Resident, found: set[str]) -> None:
+def _require_same_trunk(init: str, head: str, learner: Resident, found: Mapping[str, Tensor]) -> None:
     """Outside the head both have the same parameters; what else travels may be on one side only."""
-    parameters = set(learner.names[: len(learner.flat.shapes)])
-    trunks = [{name for name in names if not _within(head, name)} for names in (parameters, found)]
-    lacking = sorted(trunks[0] - found)
-    other = sorted(name for name in trunks[1] - set(learner.names) if not _is_carried(name))
-    if lacking or other:
-        where, name = ("here", lacking[0]) if lacking else ("there", other[0])
-        raise ConfigurationError(f"init={init}: only the network {where} has {name}; {_advice(init, head)}")
-    for name in sorted(trunks[1] - set(learner.names)):
-        owner = _owner(learner, name)
-        if name.endswith(STATISTICS) and isinstance(owner, torch.nn.GroupNorm):
+    mine, theirs = ({name for name in names if not _within(head, name)} for names in (learner.names, found))
+    for where, alone in (("here", mine - theirs), ("there", theirs - mine)):
+        if parameters := sorted(name for name in alone if not _is_carried(name)):
+            raise ConfigurationError(
+                f"init={init}: only the network {where} has {parameters[0]}; {_advice(init, head)}"
+            )
+    for name in sorted(theirs - mine):
+        if name.endswith(STATISTICS) and isinstance(_owner(learner, name), torch.nn.GroupNorm):
             raise ConfigurationError(
                 f"init={init}: {name} is of a BatchNorm, here is a GroupNorm; {_advice(init, head)}"
             )

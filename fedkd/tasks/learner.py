@@ -126,11 +126,6 @@ class Learner(Resident):
         """What the client that was trained last keeps until its next round [m]."""
         return None
 
-    @property
-    def constants(self) -> object:
-        """What a step may hold as it is, as long as this stays equal: nothing, a task, or more."""
-        return None
-
     @abstractmethod
     def backward(self, fused: Fused) -> Backward:
         """What computes gradients at the resident parameters."""
@@ -175,6 +170,11 @@ class Networked(Learner):
         self._autograd = Autograd(module, stack if isinstance(stack, str) else "fused=off")
         self._fused = self._autograd if isinstance(stack, str) else stack
         self._width = 0
+
+    @property
+    @abstractmethod
+    def constants(self) -> object:
+        """What a step, once it is made or recorded, holds as it is: it serves as long as this stays equal."""
 
     def network(self, fused: Fused) -> Network:
         """The passes, layer by layer where the network allows it."""

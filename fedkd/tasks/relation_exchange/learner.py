@@ -52,7 +52,8 @@ class ExchangeLearner(Learner):
     ) -> None:
         if len(public) < task.anchors:
             raise ConfigurationError(
-                f"RelationExchange: anchors={task.anchors} needs as many public samples, not {len(public)}; give more"
+                f"RelationExchange: anchors={task.anchors} needs as many public samples, not {len(public)}; "
+                f"choose fewer anchors, or data.public >= {task.anchors} where the set is divided"
             )
         self.task, self.students, self._public, self._quality = task, tuple(students), public, quality
         first = students[0].flat.buffer

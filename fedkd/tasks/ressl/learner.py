@@ -52,7 +52,10 @@ class RelationalLearner(Networked):
         self._anchors = public[: task.queue_size if task.queue == "anchors" else 0]
         self._scheduled, self.task, self._round = task, task.at(0), 0
         if task.queue == "anchors" and len(public) < 2:
-            raise ConfigurationError(f"ReSSL: queue='anchors' needs 2 public samples, not {len(public)}; give it more")
+            raise ConfigurationError(
+                f"ReSSL: queue='anchors' needs 2 public samples, not {len(public)}; "
+                "choose another queue, or data.public >= 2 where the set is divided"
+            )
         plain = copy.deepcopy(module)
         if task.teacher == "average":
             carry_teacher(module)

@@ -183,5 +183,8 @@ def test_another_device_gets_the_same_learner() -> None:
 
 
 def test_anchors_must_be_there() -> None:
-    with pytest.raises(ConfigurationError, match="anchors=8 needs as many public samples, not 7; give more"):
+    with pytest.raises(
+        ConfigurationError,
+        match="anchors=8 needs as many public samples, not 7; choose fewer anchors",
+    ):
         learner_of(anchors=7)

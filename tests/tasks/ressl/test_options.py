@@ -144,7 +144,7 @@ def test_anchors_are_no_more_than_the_queue_holds() -> None:
 
 
 def test_anchors_need_public_samples() -> None:
-    with pytest.raises(ConfigurationError, match="queue='anchors' needs 2 public samples, not 0; give it more"):
+    with pytest.raises(ConfigurationError, match="queue='anchors' needs 2 public samples, not 0; choose another"):
         learner_of(replace(TASK, queue="anchors"))
 
 
